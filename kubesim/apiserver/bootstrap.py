@@ -19,6 +19,7 @@ from kubesim.apiserver.clusterkinds import (
     networking,
     policies,
     rbac,
+    replication,
     resourceclaims,
     runtimeclasses,
     webhooks,
@@ -42,7 +43,7 @@ from kubesim.apiserver.storagekinds import storage, volumes
 from kubesim.apiserver.verbs.create import ObjectCreator
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document, FrozenDict, freeze
-from kubesim.objects.meta import name_of, new_uid
+from kubesim.objects.meta import name_of, namespace_of, new_uid
 from kubesim.objects.wellknown import DEFAULT_ACCOUNT, ROOT_CA
 from kubesim.store import EtcdStore
 
@@ -101,6 +102,7 @@ def default_registry(*, scale_to_zero: bool = False, own_tolerance: bool = False
         *configuration.KINDS,
         *volumes.KINDS,
         *services.KINDS,
+        *replication.KINDS,
         *apps.KINDS,
         *batch.KINDS,
         *scaling,
@@ -138,9 +140,9 @@ def make_store(history_limit: int, clock: Clock, analytics: Analytics) -> EtcdSt
 def create_system_objects(server: Core, creator: ObjectCreator) -> None:
     """Create what every cluster has from the start, if it is missing.
 
-    That is: four namespaces; two priority classes; the class `standard`; the roles and bindings of
-    the system. Where pods get accounts, each namespace has one, and the server's certificate, as if
-    their controllers had run already.
+    That is: four namespaces; two priority classes; the class `standard`; the Service `kubernetes`
+    with its endpoints; the roles and bindings of the system. Where pods get accounts, each
+    namespace has one, and the server's certificate, as if their controllers had run already.
 
     Args:
         server: whose store gets them.
@@ -151,11 +153,12 @@ def create_system_objects(server: Core, creator: ObjectCreator) -> None:
         [{"kind": "Namespace", "metadata": {"name": name}}] for name in SYSTEM_NAMESPACES
     ]
     steps[-1] += (*scheduling.SYSTEM_CLASSES, storage.STANDARD_CLASS)
+    steps[-1] += services.kubernetes_service()
     for step in steps:
         puts: list[tuple[str, Document]] = []
         for document in step:
             kind = server.registry.find(document["kind"])
-            key = kind.key("", name_of(document))
+            key = kind.key(namespace_of(document) if kind.namespaced else "", name_of(document))
             if server.store.get(key) is None:
                 puts.append((key, freeze(creator.complete(document))))
         if step is steps[-1]:

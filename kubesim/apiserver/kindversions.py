@@ -47,11 +47,13 @@ class ScalePaths:
         replicas: the desired number of pods.
         status_replicas: the current number of pods.
         selector: a label selector, as an object or as a string; "": the kind has none.
+        is_map: the selector is a map of labels.
     """
 
     replicas: str = "spec.replicas"
     status_replicas: str = "status.replicas"
     selector: str = "spec.selector"
+    is_map: bool = False
 
 
 WORKLOAD_SCALE = ScalePaths()  # where workloads have it

@@ -78,6 +78,7 @@ class Kind:
         validate_update: reports changes of immutable fields; called with (new, old).
         validate_new: reports broken rules that hold at creation alone.
         kept: of a kind that is only kept: what does not happen to its objects, for a warning.
+        deprecation: the warning with which each request over HTTP is answered; "": none.
         warn: returns warnings for the client that writes an object: called with (the object as it
             was stored, whether the write created it).
         valid_name: whether a name is valid.
@@ -128,6 +129,7 @@ class Kind:
     validate_new: Validate | None = None
     kept: str = ""
     warn: Warn | None = None
+    deprecation: str = ""
     valid_name: Callable[[object], bool] = valid_dns1123_subdomain
     name_rule: str = SUBDOMAIN_RULE
     status: bool = True

@@ -9,6 +9,7 @@ from kubesim.controllers.cronjob import CronJobController
 from kubesim.controllers.daemonset import DaemonSetController
 from kubesim.controllers.deployment import DeploymentController
 from kubesim.controllers.disruption import DisruptionController
+from kubesim.controllers.endpoints import EndpointsController, EndpointSliceMirroringController
 from kubesim.controllers.endpointslice import EndpointSliceController
 from kubesim.controllers.garbage import GarbageCollector
 from kubesim.controllers.job import JobController
@@ -25,7 +26,7 @@ from kubesim.controllers.persistentvolume import (
     VolumeProvisioner,
 )
 from kubesim.controllers.quota import ResourceQuotaController
-from kubesim.controllers.replicaset import ReplicaSetController
+from kubesim.controllers.replicaset import ReplicaSetController, ReplicationManager
 from kubesim.controllers.serviceaccount import (
     RootCAPublisher,
     ServiceAccountController,
@@ -56,6 +57,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     VolumeProtectionController,
     VolumeProvisioner,
     EphemeralVolumeController,
+    EndpointsController,
+    EndpointSliceMirroringController,
+    ReplicationManager,
 )
 
 __all__ = [
@@ -66,6 +70,8 @@ __all__ = [
     "DeploymentController",
     "DisruptionController",
     "EndpointSliceController",
+    "EndpointSliceMirroringController",
+    "EndpointsController",
     "EphemeralVolumeController",
     "GarbageCollector",
     "JobController",
@@ -74,6 +80,7 @@ __all__ = [
     "PersistentVolumeController",
     "PodGarbageCollector",
     "ReplicaSetController",
+    "ReplicationManager",
     "ResourceQuotaController",
     "RootCAPublisher",
     "ServiceAccountController",

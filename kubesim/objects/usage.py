@@ -13,7 +13,7 @@ k8s.io/apiserver/pkg/quota/v1/generic (object count).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from math import ceil
 from typing import TYPE_CHECKING, cast
@@ -135,7 +135,7 @@ def usage_of(plural: str, group: str, document: ReadOnlyDocument) -> Usage:
 def is_in_scope(quota: ResourceQuotaDict, plural: str, document: ReadOnlyDocument) -> bool:
     """Whether a quota counts an object: quotas with scopes count only pods in these scopes.
 
-    A quota with a `scopeSelector` (priority classes) counts nothing: these are not simulated.
+    All scopes and all requirements of the scope selector must match.
 
     Args:
         quota: the ResourceQuota.
@@ -144,14 +144,38 @@ def is_in_scope(quota: ResourceQuotaDict, plural: str, document: ReadOnlyDocumen
     """
     spec = quota.get("spec") or {}
     scopes = spec.get("scopes") or ()
-    if spec.get("scopeSelector"):
+    requirements = (spec.get("scopeSelector") or {}).get("matchExpressions") or ()
+    if not scopes and not requirements:
+        return True
+    if plural != "pods":
         return False
-    if scopes and plural != "pods":
-        return False
-    return all(_is_in(str(scope), cast("PodDict", document)) for scope in scopes)
+    pod = cast("PodDict", document)
+    return all(_is_in(str(scope), pod) for scope in scopes) and all(
+        _is_in(str(each["scopeName"]), pod, str(each["operator"]), each.get("values") or ())
+        for each in requirements
+    )
 
 
-def _is_in(scope: str, pod: PodDict) -> bool:
+def _is_in(scope: str, pod: PodDict, operator: str = "Exists", values: Sequence[str] = ()) -> bool:
+    """Return whether a pod is in a scope.
+
+    Args:
+        scope: its name.
+        pod: the pod.
+        operator, values: of the requirement; they matter for priority classes alone.
+
+    Source: pkg/quota/v1/evaluator/core/pods.go (podMatchesScopeFunc).
+    """
+    if scope == "PriorityClass":
+        name = str((pod.get("spec") or {}).get("priorityClassName") or "")
+        match operator:
+            case "In":
+                return bool(name) and name in values
+            case "NotIn":
+                return not name or name not in values
+        return bool(name) is (operator == "Exists")
+    if scope == "CrossNamespacePodAffinity":
+        return _crosses_namespaces(pod)
     has_deadline = (pod.get("spec") or {}).get("activeDeadlineSeconds") is not None
     match scope:
         case "Terminating":
@@ -162,6 +186,19 @@ def _is_in(scope: str, pod: PodDict) -> bool:
             return qos_class(pod) == BEST_EFFORT
         case "NotBestEffort":
             return qos_class(pod) != BEST_EFFORT
+    return False
+
+
+def _crosses_namespaces(pod: PodDict) -> bool:
+    """Return whether a term of a pod's affinity names other namespaces."""
+    affinity = cast("ReadOnlyDocument", (pod.get("spec") or {}).get("affinity") or {})
+    for side in ("podAffinity", "podAntiAffinity"):
+        rules = affinity.get(side) or {}
+        required = rules.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+        preferred = rules.get("preferredDuringSchedulingIgnoredDuringExecution") or ()
+        terms = [*required, *(each.get("podAffinityTerm") or {} for each in preferred)]
+        if any(t.get("namespaces") or t.get("namespaceSelector") is not None for t in terms):
+            return True
     return False
 
 

@@ -61,8 +61,8 @@ class ApiLister:
         return list(self._api.snapshot(SERVICE, namespace)[0])
 
     def workload(self, kind: str, name: str, namespace: str) -> ReadOnlyDocument | None:
-        """Return a ReplicaSet or StatefulSet, or None; None for another kind."""
-        if kind not in ("ReplicaSet", "StatefulSet"):
+        """Return a ReplicaSet, StatefulSet or ReplicationController; None for another kind."""
+        if kind not in ("ReplicaSet", "StatefulSet", "ReplicationController"):
             return None
         return self._api.peek(kind, name, namespace)
 

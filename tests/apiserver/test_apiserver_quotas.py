@@ -10,7 +10,7 @@ from api_builders import a_config_map, a_pod, a_service, a_workload
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.admission.limits import ANNOTATION, breaches
 from kubesim.cluster import Cluster
-from kubesim.errors import Forbidden
+from kubesim.errors import Forbidden, Invalid
 from kubesim.objects.usage import is_in_scope, text_of, usage_of
 
 
@@ -322,3 +322,244 @@ def test_the_status_counts_any_kind_by_name() -> None:
         cluster.sleep(5)
         assert cluster.api.get("quota", "q")["status"]["used"]["secrets"] == "0"
         assert not cluster.failures
+
+
+# -- rules -----------------------------------------------------------------------------------------
+
+LIMIT_RULES: list[tuple[dict[str, Any], str, str]] = [
+    (
+        {"min": {"cpu": "2"}, "max": {"cpu": "1"}},
+        "spec.limits[0].min[cpu]",
+        'Invalid value: "2": min value 2 is greater than max value 1',
+    ),
+    (
+        {"min": {"cpu": "1"}, "defaultRequest": {"cpu": "500m"}, "max": {"cpu": "2"}},
+        "spec.limits[0].defaultRequest[cpu]",
+        'Invalid value: "500m": min value 1 is greater than default request value 500m',
+    ),
+    (
+        {"defaultRequest": {"memory": "2Gi"}, "max": {"memory": "1Gi"}, "default": {"memory": "1"}},
+        "spec.limits[0].defaultRequest[memory]",
+        'Invalid value: "2Gi": default request value 2Gi is greater than max value 1Gi',
+    ),
+    (
+        {"defaultRequest": {"cpu": "2"}, "default": {"cpu": "1"}},
+        "spec.limits[0].defaultRequest[cpu]",
+        'Invalid value: "2": default request value 2 is greater than default limit value 1',
+    ),
+    (
+        {"min": {"cpu": "2"}, "default": {"cpu": "1"}, "defaultRequest": {"cpu": "2"}},
+        "spec.limits[0].default[cpu]",
+        'Invalid value: "2": min value 2 is greater than default value 1',
+    ),
+    (
+        {"max": {"cpu": "1"}, "default": {"cpu": "2"}},
+        "spec.limits[0].default[cpu]",
+        'Invalid value: "1": default value 2 is greater than max value 1',
+    ),
+    (
+        {"type": "Pod", "default": {"cpu": "1"}},
+        "spec.limits[0].default",
+        "Forbidden: may not be specified when `type` is 'Pod'",
+    ),
+    (
+        {"type": "Pod", "defaultRequest": {"cpu": "1"}},
+        "spec.limits[0].defaultRequest",
+        "Forbidden: may not be specified when `type` is 'Pod'",
+    ),
+    (
+        {"maxLimitRequestRatio": {"cpu": "500m"}},
+        "spec.limits[0].maxLimitRequestRatio[cpu]",
+        'Invalid value: "500m": ratio 500m is less than 1',
+    ),
+    (
+        {"min": {"cpu": "1"}, "max": {"cpu": "3"}, "maxLimitRequestRatio": {"cpu": "4"}},
+        "spec.limits[0].maxLimitRequestRatio[cpu]",
+        'Invalid value: "4": ratio 4 is greater than max/min = 3.000000',
+    ),
+    (
+        {"max": {"cpus": "1"}},
+        "spec.limits[0].max[cpus]",
+        'Invalid value: "cpus": must be a standard resource type or fully qualified',
+    ),
+    (
+        {"max": {"pods": "1"}},
+        "spec.limits[0].max[pods]",
+        'Invalid value: "pods": must be a standard resource for containers',
+    ),
+    (
+        {"type": "PersistentVolumeClaim", "max": {"cpu": "1"}},
+        "spec.limits[0].limits",
+        "Required value: either minimum or maximum storage value is required, but neither was "
+        "provided",
+    ),
+    (
+        {"default": {"nvidia.com/gpu": "2"}, "defaultRequest": {"nvidia.com/gpu": "1"}},
+        "spec.limits[0].defaultRequest[nvidia.com/gpu]",
+        'Invalid value: "1": default value 2 must equal to defaultRequest value 1 in '
+        "nvidia.com/gpu",
+    ),
+]
+
+
+@pytest.mark.parametrize(("item", "path", "text"), LIMIT_RULES)
+def test_rules_of_limit_ranges(api: KubeAPI, item: dict[str, Any], path: str, text: str) -> None:
+    """Bounds and defaults must agree, with upstream's paths and texts."""
+    new = {"kind": "LimitRange", "apiVersion": "v1", "metadata": {"name": "l"}}
+    with pytest.raises(Invalid) as refused:
+        api.create({**new, "spec": {"limits": [{"type": "Container", **item}]}})
+    assert (path, text) in [(cause.field, cause.message) for cause in refused.value.causes]
+
+
+def test_limit_ranges_that_are_right(api: KubeAPI) -> None:
+    """Equal bounds, a ratio of exactly max / min, storage of claims, extended resources."""
+    for number, item in enumerate(
+        (
+            {"min": {"cpu": "1"}, "max": {"cpu": "1"}},
+            {"min": {"cpu": "1"}, "max": {"cpu": "3"}, "maxLimitRequestRatio": {"cpu": "3"}},
+            {"type": "PersistentVolumeClaim", "min": {"storage": "1Gi"}},
+            {"type": "Pod", "max": {"cpu": "4", "hugepages-2Mi": "4Mi"}},
+            {"default": {"nvidia.com/gpu": "1"}, "defaultRequest": {"nvidia.com/gpu": "1"}},
+        )
+    ):
+        new = {"kind": "LimitRange", "apiVersion": "v1", "metadata": {"name": f"l{number}"}}
+        api.create({**new, "spec": {"limits": [{"type": "Container", **item}]}})
+
+
+def selecting(scope: str, operator: str = "Exists", *values: str) -> dict[str, Any]:
+    requirement: dict[str, Any] = {"scopeName": scope, "operator": operator}
+    if values:
+        requirement["values"] = list(values)
+    return {"scopeSelector": {"matchExpressions": [requirement]}}
+
+
+EXPRESSIONS = "spec.scopeSelector.matchExpressions"
+QUOTA_RULES: list[tuple[dict[str, Any], str, str]] = [
+    ({"scopes": ["Gold"]}, "spec.scopes", 'Invalid value: ["Gold"]: unsupported scope'),
+    (
+        {"scopes": ["BestEffort"], "hard": {"cpu": "1"}},
+        "spec.scopes",
+        'Invalid value: ["BestEffort"]: unsupported scope applied to resource',
+    ),
+    (
+        {"scopes": ["Terminating"], "hard": {"secrets": "1"}},
+        "spec.scopes",
+        'Invalid value: ["Terminating"]: unsupported scope applied to resource',
+    ),
+    (
+        {"scopes": ["BestEffort", "NotBestEffort"]},
+        "spec.scopes",
+        'Invalid value: ["BestEffort","NotBestEffort"]: conflicting scopes',
+    ),
+    (selecting("Gold"), f"{EXPRESSIONS}.scopeName", 'Invalid value: "Gold": unsupported scope'),
+    (
+        selecting("BestEffort", "In", "x"),
+        f"{EXPRESSIONS}.operator",
+        "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ",
+    ),
+    (
+        selecting("PriorityClass", "In"),
+        f"{EXPRESSIONS}.values",
+        "Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope "
+        "selector",
+    ),
+    (
+        selecting("PriorityClass", "Exists", "high"),
+        f"{EXPRESSIONS}.values",
+        "Invalid value: [\"high\"]: must be no value when `operator` is 'Exist' or ",
+    ),
+    (
+        selecting("PriorityClass", "Like", "high"),
+        f"{EXPRESSIONS}.operator",
+        'Invalid value: "Like": not a valid selector operator',
+    ),
+    (
+        {**selecting("PriorityClass"), "hard": {"configmaps": "1"}},
+        EXPRESSIONS,
+        "unsupported scope applied to resource",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spec", "path", "text"), QUOTA_RULES)
+def test_rules_of_scopes(api: KubeAPI, spec: dict[str, Any], path: str, text: str) -> None:
+    """Scopes that exist, fit their resources and each other; operators with their values."""
+    new = {"kind": "ResourceQuota", "apiVersion": "v1", "metadata": {"name": "q"}}
+    with pytest.raises(Invalid) as refused:
+        api.create({**new, "spec": {"hard": {"pods": "1"}, **spec}})
+    messages = [cause.message for cause in refused.value.causes if cause.field == path]
+    assert any(text in message for message in messages), refused.value.causes
+
+
+def test_scopes_are_immutable(api: KubeAPI) -> None:
+    """The order may change; the set may not."""
+    new = quota(pods="1")
+    new["spec"]["scopes"] = ["NotTerminating", "NotBestEffort"]
+    api.create(new)
+    api.patch("quota", "q", {"spec": {"scopes": ["NotBestEffort", "NotTerminating"]}})
+    with pytest.raises(Invalid, match=r'spec.scopes: Invalid value: \["NotBestEffort"\]: field is'):
+        api.patch("quota", "q", {"spec": {"scopes": ["NotBestEffort"]}})
+
+
+OTHERS = {"namespaces": ["x"], "topologyKey": "k", "labelSelector": {}}
+SELECTED = [
+    (selecting("PriorityClass", "In", "high", "low"), {"priorityClassName": "high"}, True),
+    (selecting("PriorityClass", "In", "high"), {"priorityClassName": "low"}, False),
+    (selecting("PriorityClass", "In", "high"), {}, False),
+    (selecting("PriorityClass", "NotIn", "high"), {"priorityClassName": "low"}, True),
+    (selecting("PriorityClass", "NotIn", "high"), {}, True),
+    (selecting("PriorityClass"), {"priorityClassName": "low"}, True),
+    (selecting("PriorityClass"), {}, False),
+    (selecting("PriorityClass", "DoesNotExist"), {}, True),
+    (selecting("Terminating"), {"activeDeadlineSeconds": 5}, True),
+    (selecting("Terminating"), {}, False),
+    (
+        selecting("CrossNamespacePodAffinity"),
+        {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [OTHERS]}}},
+        True,
+    ),
+    (
+        selecting("CrossNamespacePodAffinity"),
+        {
+            "affinity": {
+                "podAntiAffinity": {
+                    "preferredDuringSchedulingIgnoredDuringExecution": [
+                        {"weight": 1, "podAffinityTerm": {"topologyKey": "k"}}
+                    ]
+                }
+            }
+        },
+        False,
+    ),
+]
+
+
+@pytest.mark.parametrize(("selector", "spec", "counts"), SELECTED)
+def test_a_scope_selector_chooses_among_pods(
+    selector: dict[str, Any], spec: dict[str, Any], counts: bool
+) -> None:
+    """By priority class, deadline and affinity; other kinds are not counted."""
+    new = quota()
+    new["spec"] |= selector
+    document = pod()
+    document["spec"] |= spec
+    assert is_in_scope(new, "pods", document) is counts
+    assert not is_in_scope(new, "secrets", {})
+
+
+def test_a_quota_for_one_priority_class_admits_the_others(api: KubeAPI) -> None:
+    """The quota is full of important pods; ordinary ones still come in."""
+    priority = {"kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "value": 10}
+    api.create({**priority, "metadata": {"name": "high"}})
+    new = quota(pods="1")
+    new["spec"] |= selecting("PriorityClass", "In", "high")
+    api.create(new)
+
+    def important(name: str) -> dict[str, Any]:
+        document = a_pod(name)
+        document["spec"]["priorityClassName"] = "high"
+        return document
+
+    api.create(important("a"))
+    assert "exceeded quota: q" in refusal(api, important("b"))
+    api.create(a_pod("c"))

@@ -20,8 +20,10 @@ from kubesim.controllers import (
     DaemonSetController,
     DeploymentController,
     DisruptionController,
+    EndpointsController,
     EndpointSliceController,
     EphemeralVolumeController,
+    EndpointSliceMirroringController,
     GarbageCollector,
     JobController,
     NamespaceController,
@@ -29,6 +31,7 @@ from kubesim.controllers import (
     PersistentVolumeController,
     PodGarbageCollector,
     ReplicaSetController,
+    ReplicationManager,
     ResourceQuotaController,
     RootCAPublisher,
     ServiceAccountController,
@@ -43,6 +46,7 @@ from kubesim.objects.pods import is_finished, is_ready, node_of
 from kubesim.objects.wellknown import ACCOUNT_NAME, ROOT_CA, TOKEN_SECRET
 
 LABELS = {"app": "web"}
+BY_CONTROLLER = "endpointslice.kubernetes.io/managed-by=endpointslice-controller.k8s.io"
 NEW_IMAGE = "kubesim/pod:2"
 NOT_LABELLED = {
     "nodeAffinity": {
@@ -155,6 +159,34 @@ def images(cluster: Cluster) -> Counter[str]:
     return Counter(pod["spec"]["containers"][0]["image"] for pod in pods(cluster))
 
 
+def addresses(cluster: Cluster) -> list[str]:
+    """The addresses of the Endpoints ``web``."""
+    endpoints = cluster.api.get("Endpoints", "web")
+    return sorted(
+        address["ip"] for subset in endpoints["subsets"] for address in subset["addresses"]
+    )
+
+
+def ready_addresses(cluster: Cluster) -> list[str]:
+    """The addresses of the ready pods."""
+    return sorted(pod["status"]["podIP"] for pod in pods(cluster) if is_ready(pod))
+
+
+def by_hand(*ips: str) -> dict[str, Any]:
+    """Endpoints ``db`` with these addresses."""
+    subsets = [{"addresses": [{"ip": ip} for ip in ips], "ports": [{"port": 1}]}]
+    return {"kind": "Endpoints", "metadata": {"name": "db"}, "subsets": subsets}
+
+
+def mirrored(cluster: Cluster) -> list[tuple[str, list[str]]]:
+    """Family and addresses of each slice of the Service ``db``."""
+    slices = cluster.api.list("EndpointSlice", label_selector="kubernetes.io/service-name=db")
+    return sorted(
+        (each["addressType"], [endpoint["addresses"][0] for endpoint in each["endpoints"]])
+        for each in slices["items"]
+    )
+
+
 def at_most(count: int) -> Callable[[Cluster], None]:
     """No more pods than that."""
 
@@ -208,7 +240,7 @@ def surge_is_kept(cluster: Cluster) -> None:
 
 def endpoints(cluster: Cluster) -> list[str]:
     """Names of the pods in all slices."""
-    slices = cluster.api.snapshot("EndpointSlice")[0]
+    slices = cluster.api.list("EndpointSlice", label_selector=BY_CONTROLLER)["items"]
     return [e["targetRef"]["name"] for result in slices for e in result.get("endpoints") or ()]
 
 
@@ -399,6 +431,23 @@ SCENARIOS = (
         at_most(5),
     ),
     Scenario(
+        ReplicationManager,
+        create(
+            {
+                "kind": "ReplicationController",
+                "metadata": {"name": "web"},
+                "spec": {"replicas": 3, "template": template()},
+            }
+        ),
+        (scale("ReplicationController", 5), scale("ReplicationController", 2)),
+        lambda cluster: (
+            len(pods(cluster)),
+            status(cluster, "ReplicationController", "replicas", "readyReplicas"),
+        ),
+        ["default/web"],
+        at_most(5),
+    ),
+    Scenario(
         DeploymentController,
         create(workload("Deployment", replicas=4, strategy=ROLLING)),
         (set_image("Deployment"), scale("Deployment", 3)),
@@ -463,6 +512,27 @@ SCENARIOS = (
         endpoints_match,
         ["default/web"],
         no_endpoint_twice,
+    ),
+    Scenario(
+        EndpointsController,
+        create(SERVICE, workload("ReplicaSet", replicas=4)),
+        (scale("ReplicaSet", 2), scale("ReplicaSet", 6)),
+        lambda cluster: (addresses(cluster) == ready_addresses(cluster), len(addresses(cluster))),
+        ["default/web"],
+    ),
+    Scenario(
+        EndpointSliceMirroringController,
+        create(
+            {"kind": "Service", "metadata": {"name": "db"}, "spec": {"ports": [{"port": 1}]}},
+            by_hand("1.2.3.4", "fd00::1"),
+        ),
+        (
+            lambda cluster: cluster.api.update(by_hand("1.2.3.5", "1.2.3.6")),
+            lambda cluster: cluster.api.delete("Endpoints", "db"),
+            lambda cluster: cluster.api.create(by_hand("1.2.3.7")),
+        ),
+        mirrored,
+        ["default/db"],
     ),
     Scenario(
         DisruptionController,

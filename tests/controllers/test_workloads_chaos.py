@@ -80,7 +80,9 @@ def check(cluster: Cluster) -> None:
     pods = [p for p in api.list("Pod")["items"] if "deletionTimestamp" not in p["metadata"]]
     web = [p for p in pods if p["metadata"]["labels"].get("app") == "web"]
     ready = sorted(p["metadata"]["name"] for p in web if is_ready(p))
-    endpoints = [e for s in api.list("EndpointSlice")["items"] for e in s["endpoints"]]
+    selector = "kubernetes.io/service-name=web"
+    slices = api.list("EndpointSlice", label_selector=selector)["items"]
+    endpoints = [each for item in slices for each in item["endpoints"]]
     assert sorted(e["targetRef"]["name"] for e in endpoints if e["conditions"]["ready"]) == ready
     budget = api.get("PodDisruptionBudget", "web")["status"]
     wanted = api.get("ReplicaSet", "web")["spec"]["replicas"]

@@ -67,7 +67,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
             "replicaset",
             "statefulset",
         },
-        {"cronjob"},  # CronJobs make Jobs
+        {"cronjob", "endpoints"},  # CronJobs make Jobs; Endpoints and slices share their rules
     ],
     "kubesim.ctl": [
         {"access", "apply", "describe_node", "diagnosis", "drain", "get", "machine", "outages"}

@@ -293,6 +293,21 @@ def test_errors_are_statuses_that_kubectl_prints(ask: Kube) -> None:
     )
 
 
+def test_a_deprecated_kind_says_so_with_each_request(ask: Kube) -> None:
+    """Reads and writes alike, before other warnings."""
+    text = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+    path = "/api/v1/namespaces/default/endpoints"
+    assert ask("GET", path).headers["Warning"] == text
+    assert ask("GET", f"{path}/kubernetes").headers["Warning"] == text
+    document = {"metadata": {"name": "db"}, "subset": []}
+    created = ask("POST", path, document)
+    assert created.headers["Warning"] == f'{text}, 299 - "unknown field \\"subset\\""'
+    assert ask("DELETE", f"{path}/db").headers["Warning"] == text
+    statuses = ask("GET", "/api/v1/componentstatuses")
+    assert statuses.headers["Warning"] == '299 - "v1 ComponentStatus is deprecated in v1.19+"'
+    assert "Warning" not in ask("GET", "/api/v1/namespaces/default/services").headers
+
+
 def test_unknown_fields_are_told_of_or_refused(ask: Kube) -> None:
     """Warn is the default and comes in headers, Strict is 400, Ignore is silent."""
     document = {**deployment("web"), "specc": {}}

@@ -118,5 +118,6 @@ KINDS = (
         status=False,
         read_only=True,
         compute=component_statuses,
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
     ),
 )

@@ -25,6 +25,7 @@ from kubesim.objects.wellknown import PORT_PROTOCOLS
 SERVICE_RANGE = IPv4Network("10.96.0.0/12")  # kubeadm's --service-cluster-ip-range
 RESERVED = 16  # first addresses, for manual allocation (10.96.0.1, 10.96.0.10)
 NODE_PORTS = range(30_000, 32_768)  # --service-node-port-range
+API_SERVER = ("172.18.0.2", 6443)  # address and port, as in a cluster of kind
 AFFINITY_SECONDS = 10_800
 TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 HEADLESS = "None"
@@ -273,6 +274,41 @@ def validate_service_update(new: Document, old: Document, errors: FieldErrors) -
     if is_allocated and before.get("clusterIP") and after.get("clusterIP") != before["clusterIP"]:
         shown = [after.get("clusterIP")]
         errors.invalid("spec.clusterIPs[0]", shown, IMMUTABLE)
+
+
+def kubernetes_service() -> list[Document]:
+    """Return the Service `kubernetes` of the API server, its Endpoints and its EndpointSlice.
+
+    Source: pkg/controlplane/controller/kubernetesservice/controller.go,
+    pkg/controlplane/reconcilers (instancecount.go, endpointsadapter.go).
+    """
+    named = {"name": "kubernetes", "namespace": "default"}
+    port = {"name": "https", "port": API_SERVER[1], "protocol": "TCP"}
+    slice_labels = {"kubernetes.io/service-name": "kubernetes"}
+    return [
+        {
+            "kind": "Service",
+            "metadata": {**named, "labels": {"component": "apiserver", "provider": "kubernetes"}},
+            "spec": {
+                "type": "ClusterIP",
+                "clusterIP": str(SERVICE_RANGE[1]),
+                "ports": [{**port, "port": 443, "targetPort": API_SERVER[1]}],
+            },
+        },
+        {
+            "kind": "Endpoints",
+            "metadata": {**named, "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+            "subsets": [{"addresses": [{"ip": API_SERVER[0]}], "ports": [port]}],
+        },
+        {
+            "kind": "EndpointSlice",
+            "apiVersion": "discovery.k8s.io/v1",
+            "metadata": {**named, "labels": slice_labels},
+            "addressType": "IPv4",
+            "endpoints": [{"addresses": [API_SERVER[0]], "conditions": {"ready": True}}],
+            "ports": [port],
+        },
+    ]
 
 
 KINDS = (

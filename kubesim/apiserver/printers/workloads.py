@@ -113,6 +113,14 @@ WORKLOADS: dict[str, Printer] = {
         *TEMPLATE,
         LABEL_SELECTOR,
     ),
+    "ReplicationController": printer_of(
+        integer_at(number("Desired", "desired number of pods"), "spec.replicas"),
+        integer_at(number("Current", "current number of pods"), "status.replicas"),
+        integer_at(number("Ready", "number of ready pods"), "status.readyReplicas"),
+        AGE,
+        *TEMPLATE,
+        labels_at(SELECTOR, "spec.selector"),
+    ),
     "StatefulSet": printer_of(READY, AGE, *TEMPLATE),
     "DaemonSet": printer_of(
         integer_at(

@@ -123,6 +123,8 @@ class ScaleSubresource:
         status: Document = {"replicas": value_at(workload, paths.status_replicas) or 0}
         if paths.selector:
             selector = value_at(workload, paths.selector)
+            if paths.is_map:
+                selector = {"matchLabels": selector}
             status["selector"] = (
                 selector if isinstance(selector, str) else self._selector_string(key, selector)
             )

@@ -1,5 +1,6 @@
 """The ReplicaSet controller: keeps the wanted number of equal pods."""
 
 from kubesim.controllers.replicaset.controller import ReplicaSetController
+from kubesim.controllers.replicaset.replication import ReplicationManager
 
-__all__ = ["ReplicaSetController"]
+__all__ = ["ReplicaSetController", "ReplicationManager"]

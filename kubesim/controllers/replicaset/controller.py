@@ -4,8 +4,9 @@
 plan and writes the status. Deployments are built on ReplicaSets; this controller ignores them.
 
 Ours keeps adoption and release, expectations, slow start, the deletion ranking, minReadySeconds,
-status, conditions and events to the letter. It leaves out ReplicationController (the older kind
-that shares this code upstream) and `terminatingReplicas` (behind a gate until 1.35).
+status, conditions and events to the letter. `ReplicationManager` runs the same rules for
+ReplicationControllers, the older kind. Ours leaves out `terminatingReplicas` (behind a gate until
+1.35).
 
 Source: pkg/controller/replicaset/replica_set.go, replica_set_utils.go.
 """

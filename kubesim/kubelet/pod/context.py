@@ -27,7 +27,7 @@ from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.kindnames import SERVICE
-from kubesim.objects.wellknown import TERMINATION_GRACE_SECONDS
+from kubesim.objects.wellknown import DEFAULT_NAMESPACE, TERMINATION_GRACE_SECONDS
 
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict, ServiceDict
@@ -146,7 +146,10 @@ class PodContext:
         return self._programs
 
     def _sources(self) -> Sources:
-        services = self.api.list_shared("Service", self.namespace)["items"]
+        services = list(self.api.list_shared("Service", self.namespace)["items"])
+        if self.namespace != DEFAULT_NAMESPACE:
+            kubernetes = self.api.peek(SERVICE, "kubernetes", DEFAULT_NAMESPACE)
+            services += [] if kubernetes is None else [kubernetes]
         return Sources(self.pod, self.find, services, self.ip, self.host_ip, self.tools.allocatable)
 
     def _persistent_volume(self, kind: str, name: str) -> Volume:

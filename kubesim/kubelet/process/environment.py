@@ -75,8 +75,8 @@ def environment_of(container: ContainerDict, sources: Sources) -> dict[str, str]
     """
     spec = sources.pod.get("spec") or {}
     variables = {**DEFAULTS, "HOSTNAME": hostname_of(sources.pod)}
-    if spec.get("enableServiceLinks") is not False:
-        variables |= service_variables(sources.services)
+    linked = spec.get("enableServiceLinks") is not False
+    variables |= service_variables(s for s in sources.services if linked or _is_api_server(s))
     for source in container.get("envFrom") or ():
         prefix = str(source.get("prefix") or "")
         references = (CONFIG_MAP, source.get("configMapRef")), (SECRET, source.get("secretRef"))
@@ -115,6 +115,14 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
 def hostname_of(pod: PodDict) -> str:
     """Return the host name that a pod sees: spec.hostname, or its name."""
     return str((pod.get("spec") or {}).get("hostname") or meta.name_of(pod))
+
+
+def _is_api_server(service: ServiceDict) -> bool:
+    """Return whether it is the Service of the API server, which each container knows.
+
+    Source: pkg/kubelet/kubelet_pods.go (getServiceEnvVarMap).
+    """
+    return meta.key_of(service) == "default/kubernetes"
 
 
 def service_variables(services: Iterable[ServiceDict]) -> dict[str, str]:

@@ -177,6 +177,13 @@ def object_response(
     return Response(status, encode_line(document), headers=headers)
 
 
+def add_warning(response: Response, text: str) -> None:
+    """Add a Warning header to a response, before those that it has."""
+    others = response.headers.get("Warning")
+    line = f"299 - {_quoted(text)}"
+    response.add_headers({"Warning": f"{line}, {others}" if others else line})
+
+
 def encode_line(document: Mapping[str, object]) -> bytes:
     """Return a document as JSON that ends with a newline, as Go's encoder writes it.
 

@@ -47,6 +47,7 @@ from kubesim.rest.kube.requestinfo import (
     selected_name,
 )
 from kubesim.rest.kube.response import (
+    add_warning,
     encode,
     error_response,
     object_response,
@@ -257,6 +258,21 @@ class KubeRoutes:
         self._require_on(user, verb, target, name)
         if verb == "patch" and user is not ADMIN:
             self._require_creation(request, target, user)
+        response = self._answer(verb, request, target, options)
+        if target.kind.deprecation:
+            add_warning(response, target.kind.deprecation)
+        return response
+
+    def _answer(
+        self, verb: str, request: Request, target: Target, options: ListQuery | None
+    ) -> Response:
+        """Answer a request for objects that the user may make.
+
+        Args:
+            verb: of the request.
+            request, target: the request, and what it is about.
+            options: of a GET of a collection.
+        """
         if options is not None and verb == "watch":
             return self._watch(request, target, options)
         if verb == "list":
