@@ -262,7 +262,7 @@ def drop_tolerance(_server: ServerView, hpa: Document, old: ReadOnlyDocument | N
                 rules.pop("tolerance", None)
 
 
-def _rules_of(hpa: ReadOnlyDocument) -> list[ReadOnlyDocument]:
+def _rules_of(hpa: Mapping[str, object]) -> list[Mapping[str, object]]:
     spec = hpa.get("spec")
     behavior = spec.get("behavior") if isinstance(spec, Mapping) else None
     sides = behavior if isinstance(behavior, Mapping) else {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from kubesim.apiserver.kinds.rules import (
@@ -184,11 +185,11 @@ def validate_endpoints(endpoints: Document, errors: FieldErrors) -> None:
             _validate_endpoint_port(item, port, len(ports) > 1, errors)
 
 
-def _validate_address(path: str, address: Document, errors: FieldErrors) -> None:
+def _validate_address(path: str, address: Mapping[str, object], errors: FieldErrors) -> None:
     if not valid_ip(address.get("ip")):
         errors.invalid(f"{path}.ip", address.get("ip"), IP_RULE)
         return
-    ip = ip_address(address["ip"])
+    ip = ip_address(str(address["ip"]))
     hostname = address.get("hostname")
     if hostname and not valid_dns1123_label(hostname):
         errors.invalid(f"{path}.hostname", hostname, LABEL_RULE)
@@ -206,7 +207,7 @@ def _validate_address(path: str, address: Document, errors: FieldErrors) -> None
 
 
 def _validate_endpoint_port(
-    path: str, port: Document, needs_name: bool, errors: FieldErrors
+    path: str, port: Mapping[str, object], needs_name: bool, errors: FieldErrors
 ) -> None:
     name, number = port.get("name"), port.get("port", 0)
     if needs_name and not name:

@@ -48,7 +48,7 @@ EXISTS_RULE = (
 # -- LimitRange ------------------------------------------------------------------------------------
 
 
-def validate_limit_item(path: str, item: Document, errors: FieldErrors) -> None:
+def validate_limit_item(path: str, item: Mapping[str, object], errors: FieldErrors) -> None:
     """Validate the bounds and defaults of one type: names, and that they agree.
 
     Args:
@@ -214,7 +214,7 @@ def applies_to(scope: object, resource: str) -> bool:
     return scope != "VolumeAttributesClass" or resource == "persistentvolumeclaims"
 
 
-def _validate_operator(requirement: Document, path: str, errors: FieldErrors) -> None:
+def _validate_operator(requirement: Mapping[str, object], path: str, errors: FieldErrors) -> None:
     operator, values = requirement.get("operator"), requirement.get("values")
     if requirement.get("scopeName") in ONLY_EXISTS and operator != "Exists":
         errors.invalid(f"{path}.operator", operator, EXISTS_RULE)
