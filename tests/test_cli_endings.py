@@ -87,6 +87,8 @@ def test_ctrl_c_while_modules_are_loaded_ends_quietly(module: str) -> None:
     Python reports each loaded module; the signal is sent when it reports this one.
     """
     command = [sys.executable, "-X", "importtime", "-m", "kubesim", "serve", "--port", "0"]
+    # A background job of a shell ignores SIGINT, and what is ignored stays so in its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

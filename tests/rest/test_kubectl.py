@@ -193,7 +193,7 @@ def test_what_goes_on_in_pods(kubectl: Kubectl) -> None:
         assert "NotImplemented" in result.err
     run = ("run", "e", "-i", "--rm", "--restart=Never", "--image=busybox", "--")
     if kubectl.version >= (1, 30):
-        assert "hello\n" in kubectl.ok(*run, "sh", "-c", "echo hello; sleep 1")
+        assert "hello\n" in kubectl.ok(*run, "sh", "-c", "echo hello; sleep 20")
         assert kubectl.ok("exec", "-i", "r", "--", "wc", "-l", stdin="a\nb\n") == "2\n"
     else:
         assert "NotImplemented" in kubectl("attach", "r").err

@@ -19,7 +19,7 @@ from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import flag, number
 from kubesim.rest.kube.watch import LAST_CHUNK, chunk
 from kubesim.rest.remote.execute import closing_frames
-from kubesim.rest.remote.websocket import STDOUT, channel_frames
+from kubesim.rest.remote.websocket import STDOUT, FrameReader, channel_frames
 
 if TYPE_CHECKING:
     from kubesim.objects.types import ContainerStatusDict, PodDict
@@ -227,12 +227,22 @@ class AttachedFollower(LogFollower):
         api: the API server.
         pod: the pod.
         container: the name of the container.
+        reader: what the client sends. Its pings are answered. Its input is read and dropped, since
+            a socket that is closed with unread bytes resets the connection, and output may be lost.
     """
 
-    def __init__(self, api: KubeAPI, pod: PodDict, container: str) -> None:
+    def __init__(self, api: KubeAPI, pod: PodDict, container: str, reader: FrameReader) -> None:
         options = LogOptions(container, True, None, None, False, None, False)
         framed, last = partial(channel_frames, STDOUT), closing_frames(0)
         super().__init__(api, pod, container, options, framed=framed, last=last)
+        self._reader = reader
+
+    def pull(self, waiting: int) -> bytes:
+        """Return new lines as frames, after the answers to what the client has sent."""
+        self._reader.messages()
+        data = self._reader.replies() + super().pull(waiting)
+        self.done = self.done or self._reader.closed
+        return data
 
     def _is_over(self, pod: PodDict) -> bool:
         statuses = (pod.get("status") or {}).get("containerStatuses") or ()

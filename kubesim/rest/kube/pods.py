@@ -209,7 +209,9 @@ class PodHandlers:
         _check_websocket(request, "attach")
         container = find_container(pod, log_options(request, self._api.clock))
         return self._stream(
-            handshake(request), lambda _: AttachedFollower(self._api, pod, container)
+            handshake(request),
+            lambda connection: AttachedFollower(self._api, pod, container, FrameReader(connection)),
+            reads=True,
         )
 
     def _stream(
