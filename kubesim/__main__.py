@@ -20,6 +20,11 @@ from textwrap import indent
 from types import FrameType
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells count: 128 + SIGINT
+# Ctrl-C while the modules are loaded, which takes up to a second, ends the program at once: nothing
+# needs to be tidied up, and an exception in the middle of an import may come out as another one.
+LOADING = __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if LOADING:
+    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(INTERRUPTED))
 try:
     from kubesim import kindtable
     from kubesim.cluster import Cluster
@@ -31,8 +36,10 @@ try:
     from kubesim.rest.users import read_users
     from kubesim.table import Table
     from kubesim.version import KUBERNETES_VERSION, __version__
-except KeyboardInterrupt:  # Ctrl-C while the modules are loaded, which takes up to a second
+except KeyboardInterrupt:  # the installed command imports this module
     sys.exit(INTERRUPTED)
+if LOADING:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SIGNAL_POLL_SECONDS = 0.2  # how long a signal may go unnoticed; see `_stop_signals`
