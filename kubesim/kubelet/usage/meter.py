@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from kubesim.apiserver import KubeAPI
 from kubesim.clock.base import Timer, Worker
 from kubesim.kubelet.usage.models import PodModels
+from kubesim.kubelet.usage.workload import checked_amounts
 from kubesim.objects.pods import container_limits
 from kubesim.usercode import USER_ERRORS
 
@@ -135,7 +136,7 @@ class Meter(Generic[ContainerT]):
         attribute chains, no formatting. The log keeps the bare second in place of `TICK_LINE`.
         """
         write = self._api.metrics_writer(*self._key)
-        now, usage, pod = self._api.clock.now, self._models.usage, self._pod
+        now, usage, pod = self._api.clock.now, self._models.pod.usage, self._pod
         load = self._load or _no_load
         routed = getattr(load, "routed", ALWAYS)
         log, name = container.tick_log.append, container.name
@@ -148,6 +149,8 @@ class Meter(Generic[ContainerT]):
                 moment = now()
                 requests = load(pod, moment) if routed else None
                 cpu, memory = usage(moment, requests)
+                if type(cpu) is not int or type(memory) is not int:
+                    cpu, memory = checked_amounts(cpu, memory)
             except USER_ERRORS as error:  # the pod's own code fails, the kubelet goes on
                 self._failed([container], error)
                 return
