@@ -97,6 +97,12 @@ ROWS: list[tuple[str, Spec, str, str]] = [
         "spec.parameters.namespace",
         "Required value: `parameters.scope` is set to 'Namespace'",
     ),
+    (
+        "IngressClass",
+        parameters(scope="Namespace", namespace="a.b"),
+        "spec.parameters.namespace",
+        'Invalid value: "a.b": must not contain dots',
+    ),
     ("NetworkPolicy", policy(policyTypes=["In"]), "spec.policyTypes[0]", "Unsupported value"),
     (
         "NetworkPolicy",

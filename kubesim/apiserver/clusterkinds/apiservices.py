@@ -9,8 +9,8 @@ k8s.io/kube-aggregator/pkg/controllers/status (conditions), pkg/registry/apiserv
 
 from __future__ import annotations
 
-from kubesim.apiserver.clusterkinds.rules import validate_subdomain
 from kubesim.apiserver.kinds.services import NAME_RULE, valid_service_name
+from kubesim.apiserver.podvalidation.formats import validate_dns_subdomain
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document
@@ -74,7 +74,7 @@ def validate_api_service(service: Document, errors: FieldErrors) -> None:
         detail = "only v1 may have an empty group and it better be legacy kube"
         errors.required("spec.group", detail)
     if group:
-        validate_subdomain("spec.group", group, errors)
+        validate_dns_subdomain("spec.group", group, errors)
     if not valid_service_name(version):
         errors.invalid("spec.version", version, NAME_RULE)
     for field, most in (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from math import log2
 
-from kubesim.apiserver.clusterkinds.rules import validate_label, validate_subdomain
+from kubesim.apiserver.podvalidation.formats import validate_dns_label, validate_dns_subdomain
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill
 from kubesim.objects.frozen import Document
@@ -65,7 +65,7 @@ def validate_flow_schema(schema: Document, errors: FieldErrors) -> None:
         errors.one_of("spec.distinguisherMethod.type", method.get("type"), METHODS)
     level = (spec.get("priorityLevelConfiguration") or {}).get("name")
     if level:
-        validate_subdomain("spec.priorityLevelConfiguration.name", level, errors)
+        validate_dns_subdomain("spec.priorityLevelConfiguration.name", level, errors)
     else:
         detail = "must reference a priority level"
         errors.required("spec.priorityLevelConfiguration.name", detail)
@@ -113,11 +113,11 @@ def _validate_subject(subject: Document, path: str, errors: FieldErrors) -> None
     if not target.get("name"):
         errors.required(f"{path}.{field}.name")
     elif kind == "ServiceAccount" and target["name"] != "*":
-        validate_subdomain(f"{path}.{field}.name", target["name"], errors)
+        validate_dns_subdomain(f"{path}.{field}.name", target["name"], errors)
     if kind != "ServiceAccount":
         return
     if target.get("namespace"):
-        validate_label(f"{path}.{field}.namespace", target["namespace"], errors)
+        validate_dns_label(f"{path}.{field}.namespace", target["namespace"], errors)
     else:
         detail = "must specify namespace for service account"
         errors.required(f"{path}.{field}.namespace", detail)

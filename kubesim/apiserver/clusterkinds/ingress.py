@@ -12,15 +12,19 @@ from __future__ import annotations
 
 from kubesim.apiserver.clusterkinds.rules import (
     validate_host,
-    validate_label,
     validate_path_segment,
     validate_prefixed_path,
-    validate_subdomain,
 )
 from kubesim.apiserver.kinds.rules import validate_immutable
 from kubesim.apiserver.kinds.services import NAME_RULE as SERVICE_NAME_RULE
 from kubesim.apiserver.kinds.services import valid_service_name
-from kubesim.apiserver.podvalidation.formats import valid_ip, validate_ip, validate_port
+from kubesim.apiserver.podvalidation.formats import (
+    valid_ip,
+    validate_dns_label,
+    validate_dns_subdomain,
+    validate_ip,
+    validate_port,
+)
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document
@@ -79,9 +83,9 @@ def validate_ingress(ingress: Document, errors: FieldErrors) -> None:
         for index, host in enumerate(tls.get("hosts") or ()):
             validate_host(f"{path}.hosts[{index}]", host or "", errors)
         if tls.get("secretName"):
-            validate_subdomain(f"{path}.secretName", tls["secretName"], errors)
+            validate_dns_subdomain(f"{path}.secretName", tls["secretName"], errors)
     if spec.get("ingressClassName") is not None:
-        validate_subdomain("spec.ingressClassName", spec["ingressClassName"], errors)
+        validate_dns_subdomain("spec.ingressClassName", spec["ingressClassName"], errors)
 
 
 def validate_new_ingress(ingress: Document, errors: FieldErrors) -> None:
@@ -166,7 +170,7 @@ def _validate_service(service: Document, path: str, errors: FieldErrors) -> None
 def _validate_reference(target: Document, path: str, errors: FieldErrors) -> None:
     """Validate a reference to an object: apiGroup, kind and name."""
     if target.get("apiGroup") is not None:
-        validate_subdomain(f"{path}.apiGroup", target["apiGroup"], errors)
+        validate_dns_subdomain(f"{path}.apiGroup", target["apiGroup"], errors)
     for field in ("kind", "name"):
         if not target.get(field):
             errors.required(f"{path}.{field}", f"{field} is required")
@@ -181,7 +185,7 @@ def validate_ingress_status(ingress: Document, errors: FieldErrors) -> None:
         if point.get("ip"):
             validate_ip(f"{path}.ip", point["ip"], errors)
         if host := point.get("hostname"):
-            validate_subdomain(f"{path}.hostname", host, errors)
+            validate_dns_subdomain(f"{path}.hostname", host, errors)
             if valid_ip(host):
                 detail = "must be a DNS name, not an IP address"
                 errors.invalid(f"{path}.hostname", host, detail)
@@ -218,7 +222,7 @@ def validate_class(ingress_class: Document, errors: FieldErrors) -> None:
     elif scope == "Namespace" and namespace is None:
         errors.required(f"{path}.namespace", "`parameters.scope` is set to 'Namespace'")
     elif scope == "Namespace":
-        validate_label(f"{path}.namespace", namespace, errors)
+        validate_dns_label(f"{path}.namespace", namespace, errors)
 
 
 def validate_class_update(new: Document, old: Document, errors: FieldErrors) -> None:

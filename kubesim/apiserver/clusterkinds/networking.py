@@ -14,10 +14,14 @@ from ipaddress import ip_address, ip_network
 from kubesim.apiserver.clusterkinds.rules import (
     validate_cidr,
     validate_path_segment,
-    validate_subdomain,
 )
 from kubesim.apiserver.kinds.rules import validate_immutable
-from kubesim.apiserver.podvalidation.formats import IP_RULE, valid_ip, validate_port
+from kubesim.apiserver.podvalidation.formats import (
+    IP_RULE,
+    valid_ip,
+    validate_dns_subdomain,
+    validate_port,
+)
 from kubesim.apiserver.podvalidation.selectors import validate_selector
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors, fill
@@ -129,7 +133,7 @@ def validate_address(address: Document, errors: FieldErrors) -> None:
         errors.required(path)
         return
     if parent.get("group"):
-        validate_subdomain(f"{path}.group", parent["group"], errors)
+        validate_dns_subdomain(f"{path}.group", parent["group"], errors)
     for field in ("resource", "name", "namespace"):
         if parent.get(field):
             validate_path_segment(f"{path}.{field}", parent[field], errors)

@@ -21,10 +21,9 @@ from kubesim.apiserver.clusterkinds.admissionrules import (
 )
 from kubesim.apiserver.clusterkinds.rules import (
     validate_path_segment,
-    validate_subdomain,
 )
 from kubesim.apiserver.kinds.services import NAME_RULE, valid_service_name
-from kubesim.apiserver.podvalidation.formats import validate_label_name
+from kubesim.apiserver.podvalidation.formats import validate_dns_subdomain, validate_label_name
 from kubesim.apiserver.podvalidation.selectors import validate_selector
 from kubesim.apiserver.registry import Kind, KindVersion
 from kubesim.apiserver.validation import FieldErrors, fill
@@ -164,7 +163,7 @@ def _validate_param_kind(params: Document, path: str, errors: FieldErrors) -> No
         errors.invalid(f"{path}.apiVersion", named, detail)
     else:
         if group:
-            validate_subdomain(f"{path}.apiVersion", group, errors)
+            validate_dns_subdomain(f"{path}.apiVersion", group, errors)
         if not version:
             errors.invalid(f"{path}.apiVersion", named, "version must be specified")
         elif not valid_service_name(version):
@@ -197,7 +196,7 @@ def validate_binding(binding: Document, errors: FieldErrors) -> None:
     if not spec.get("policyName"):
         errors.required("spec.policyName")
     else:
-        validate_subdomain("spec.policyName", spec["policyName"], errors)
+        validate_dns_subdomain("spec.policyName", spec["policyName"], errors)
     if spec.get("paramRef") is not None:
         _validate_param_ref(spec["paramRef"], "spec.paramRef", errors)
     if spec.get("matchResources") is not None:

@@ -7,9 +7,8 @@ Source: pkg/apis/resource/validation/validation.go, pkg/apis/resource/v1/default
 
 from __future__ import annotations
 
-from kubesim.apiserver.clusterkinds.rules import validate_subdomain
 from kubesim.apiserver.kinds.rules import validate_immutable
-from kubesim.apiserver.podvalidation.formats import validate_dns_label
+from kubesim.apiserver.podvalidation.formats import validate_dns_label, validate_dns_subdomain
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document, objects_in
@@ -129,7 +128,7 @@ def _validate_exact(request: Document, path: str, errors: FieldErrors) -> None:
     if not request.get("deviceClassName"):
         errors.required(f"{path}.deviceClassName")
     else:
-        validate_subdomain(f"{path}.deviceClassName", request["deviceClassName"], errors)
+        validate_dns_subdomain(f"{path}.deviceClassName", request["deviceClassName"], errors)
     _validate_selectors(request.get("selectors"), f"{path}.selectors", errors)
     mode, count = request.get("allocationMode"), request.get("count") or 0
     if mode == "All" and count:
@@ -166,7 +165,7 @@ def _validate_driver(name: str, path: str, errors: FieldErrors) -> None:
     elif len(name) > MAX_DRIVER_NAME:
         errors.too_long(path, MAX_DRIVER_NAME)
     else:
-        validate_subdomain(path, name.lower(), errors)
+        validate_dns_subdomain(path, name.lower(), errors)
 
 
 def validate_spec_unchanged(new: Document, old: Document, errors: FieldErrors) -> None:
@@ -203,7 +202,7 @@ def validate_resource_slice(resource_slice: Document, errors: FieldErrors) -> No
     elif len(name) > MAX_POOL_NAME:
         errors.too_long("spec.pool.name", MAX_POOL_NAME)
     for part in name.split("/") if name else ():
-        validate_subdomain("spec.pool.name", part, errors)
+        validate_dns_subdomain("spec.pool.name", part, errors)
     if (pool.get("resourceSliceCount") or 0) <= 0:
         count = pool.get("resourceSliceCount") or 0
         errors.invalid("spec.pool.resourceSliceCount", count, "must be greater than zero")

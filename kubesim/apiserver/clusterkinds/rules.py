@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from kubesim.apiserver.podvalidation.formats import at_most
-from kubesim.apiserver.validation import LABEL_RULE, SUBDOMAIN_RULE, FieldErrors
-from kubesim.objects.meta import MAX_NAME, valid_dns1123_label, valid_dns1123_subdomain
+from kubesim.apiserver.podvalidation.formats import validate_dns_subdomain
+from kubesim.apiserver.validation import FieldErrors
+from kubesim.objects.meta import valid_dns1123_subdomain
 
 WILDCARD_RULE = (
     "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "
@@ -25,34 +25,6 @@ PREFIXED_RULE = 'must be a domain-prefixed path (such as "acme.io/foo")'
 _HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", re.ASCII)
 
 
-def validate_subdomain(path: str, value: str, errors: FieldErrors) -> None:
-    """Validate an RFC 1123 subdomain; a name that is too long breaks that rule, too.
-
-    Args:
-        path: path of the field.
-        value: its value.
-        errors: collects the errors.
-    """
-    if len(value) > MAX_NAME:
-        errors.invalid(path, value, at_most(MAX_NAME))
-    elif not valid_dns1123_subdomain(value):
-        errors.invalid(path, value, SUBDOMAIN_RULE)
-
-
-def validate_label(path: str, value: str, errors: FieldErrors) -> None:
-    """Validate an RFC 1123 label, for example the name of a namespace.
-
-    Args:
-        path: path of the field.
-        value: its value.
-        errors: collects the errors.
-    """
-    if len(value) > 63:
-        errors.invalid(path, value, at_most(63))
-    elif not valid_dns1123_label(value):
-        errors.invalid(path, value, LABEL_RULE)
-
-
 def validate_host(path: str, value: str, errors: FieldErrors) -> None:
     """Validate a host name, which may begin with ``*.``.
 
@@ -62,7 +34,7 @@ def validate_host(path: str, value: str, errors: FieldErrors) -> None:
         errors: collects the errors.
     """
     if "*" not in value:
-        validate_subdomain(path, value, errors)
+        validate_dns_subdomain(path, value, errors)
     elif not (value.startswith("*.") and valid_dns1123_subdomain(value[2:])):
         errors.invalid(path, value, WILDCARD_RULE)
 
@@ -98,7 +70,7 @@ def validate_prefixed_path(path: str, value: str, errors: FieldErrors) -> None:
     if not host or not rest:
         errors.invalid(path, value, PREFIXED_RULE)
         return
-    validate_subdomain(path, host, errors)
+    validate_dns_subdomain(path, host, errors)
     if not _HTTP_PATH.fullmatch(rest):
         errors.invalid(path, rest, PATH_RULE)
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kubesim.apiserver.clusterkinds.rules import validate_label
 from kubesim.apiserver.kinds.pods import default_pod_spec, validate_pod_spec
 from kubesim.apiserver.kinds.rules import validate_immutable
+from kubesim.apiserver.podvalidation.formats import validate_dns_label
 from kubesim.apiserver.podvalidation.resources import validate_amount
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import FieldErrors, fill, validate_labels
@@ -30,7 +30,7 @@ COMPONENTS = ("controller-manager", "etcd-0", "scheduler")
 
 def validate_runtime_class(runtime: Document, errors: FieldErrors) -> None:
     """Validate handler, overhead and scheduling of a RuntimeClass."""
-    validate_label("handler", runtime.get("handler") or "", errors)
+    validate_dns_label("handler", runtime.get("handler") or "", errors)
     fixed = (runtime.get("overhead") or {}).get("podFixed") or {}
     for name, amount in fixed.items():
         validate_amount(f"overhead.limits[{name}]", name, amount or 0, errors)

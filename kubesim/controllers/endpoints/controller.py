@@ -11,7 +11,7 @@ pkg/controlplane/controller/kubernetesservice/controller.go.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
@@ -20,10 +20,15 @@ from kubesim.client import Controller, Tools
 from kubesim.controllers.endpoints.plan import MANAGED_BY, MANAGER, endpoints_of
 from kubesim.controllers.endpoints.types import ENDPOINTS
 from kubesim.controllers.shared.pod_events import affected_labels
+from kubesim.controllers.shared.service_pods import (
+    endpoint_state,
+    has_endpoints,
+    label_pairs,
+    selects,
+)
 from kubesim.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.kindnames import POD, SERVICE
-from kubesim.objects.pods import is_finished, is_ready
 
 if TYPE_CHECKING:
     from kubesim.controllers.endpoints.types import EndpointsDict
@@ -53,14 +58,14 @@ class EndpointsController(Controller):
         )
         self._endpoints = self.informer(ENDPOINTS, self._endpoints_changed, on_demand=True)
         self._pods = self.informer(
-            POD, self._pod_changed, on_demand=True, indexers={"label": _label_pairs}
+            POD, self._pod_changed, on_demand=True, indexers={"label": label_pairs}
         )
 
     # -- watch events ---------------------------------------------------------------------------
 
     def _service_changed(self, event: ResourceEvent[ServiceDict]) -> Iterable[str]:
         key = meta.key_of(event.object)
-        if is_managed(event.object):
+        if has_endpoints(event.object):
             self.demand()
         if event.type == "DELETED" and key == KUBERNETES:
             self.queue.add_after(key, RESTORE_SECONDS)
@@ -76,11 +81,11 @@ class EndpointsController(Controller):
             yield meta.key_of(event.object)
 
     def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
-        labels = affected_labels(event, _relevant_state)
+        labels = affected_labels(event, endpoint_state)
         if not labels:
             return
         for service in self._services.by_index("namespace", meta.namespace_of(event.object)):
-            if any(_selects(service, each) for each in labels):
+            if any(selects(service, each) for each in labels):
                 yield meta.key_of(service)
 
     # -- reconcile ------------------------------------------------------------------------------
@@ -99,7 +104,7 @@ class EndpointsController(Controller):
         if service is None:
             self._delete(name, namespace)
             return
-        if not is_managed(service):
+        if not has_endpoints(service):
             return  # written by hand, or there are none
         current = self.api.peek(ENDPOINTS, name, namespace)
         desired = endpoints_of(service, self._pods_of(service), current)
@@ -141,35 +146,4 @@ class EndpointsController(Controller):
         namespace = meta.namespace_of(service)
         key, value = next(iter(sorted(service["spec"]["selector"].items())))
         pods = self._pods.by_index("label", f"{namespace}/{key}={value}")
-        return [pod for pod in pods if _selects(service, meta.labels_of(pod))]
-
-
-def is_managed(service: ServiceDict) -> bool:
-    """Return whether a Service has a selector and is not of type ExternalName."""
-    spec = service.get("spec") or {}
-    return bool(spec.get("selector")) and spec.get("type") != "ExternalName"
-
-
-def _selects(service: ServiceDict, labels: Mapping[str, str]) -> bool:
-    selector = service["spec"].get("selector") or {}
-    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
-
-
-def _relevant_state(pod: PodDict) -> tuple[object, ...]:
-    """Return the part of a pod on which Endpoints depend."""
-    status, spec = pod.get("status") or {}, pod.get("spec") or {}
-    return (
-        meta.labels_of(pod),
-        meta.is_terminating(pod),
-        is_finished(pod),
-        is_ready(pod),
-        status.get("podIP"),
-        status.get("podIPs"),
-        spec.get("nodeName"),
-        meta.uid_of(pod),
-    )
-
-
-def _label_pairs(pod: PodDict) -> Iterable[str]:
-    namespace = meta.namespace_of(pod)
-    return [f"{namespace}/{key}={value}" for key, value in meta.labels_of(pod).items()]
+        return [pod for pod in pods if selects(service, meta.labels_of(pod))]

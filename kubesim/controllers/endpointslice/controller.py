@@ -34,6 +34,12 @@ from kubesim.controllers.endpointslice.reconciler import (
     writes_for,
 )
 from kubesim.controllers.shared.pod_events import affected_labels
+from kubesim.controllers.shared.service_pods import (
+    endpoint_state,
+    has_endpoints,
+    label_pairs,
+    selects,
+)
 from kubesim.errors import AlreadyExists, Conflict, NotFound, StatusError
 from kubesim.objects import meta
 from kubesim.objects.kindnames import ENDPOINT_SLICE, NODE, POD, SERVICE
@@ -82,7 +88,7 @@ class EndpointSliceController(Controller):
             latency_seconds=watch_latency_seconds,
         )
         self._pods = self.informer(
-            POD, self._pod_changed, on_demand=True, indexers={"label": _label_pairs}
+            POD, self._pod_changed, on_demand=True, indexers={"label": label_pairs}
         )
         self._written: dict[str, dict[str, int]] = {}  # Service -> slice -> revision, or DELETED
 
@@ -92,7 +98,7 @@ class EndpointSliceController(Controller):
         if event.type == "DELETED":
             self._written.pop(meta.key_of(event.object), None)
             self.forget_decisions(event.object)
-        elif _is_managed(event.object):
+        elif has_endpoints(event.object):
             self.demand()
         yield meta.key_of(event.object)
 
@@ -105,11 +111,11 @@ class EndpointSliceController(Controller):
             yield _service_key(event.previous)
 
     def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
-        labels = affected_labels(event, _relevant_state)
+        labels = affected_labels(event, endpoint_state)
         if not labels:
             return
         for service in self._services.by_index("namespace", meta.namespace_of(event.object)):
-            if any(_selects(service, each) for each in labels):
+            if any(selects(service, each) for each in labels):
                 yield meta.key_of(service)
 
     # -- reconcile ------------------------------------------------------------------------------
@@ -123,7 +129,7 @@ class EndpointSliceController(Controller):
         service = self._services.get(key)
         if service is None:
             return  # the garbage collector deletes its slices
-        if meta.is_terminating(service) or not _is_managed(service) or self._is_stale(key):
+        if meta.is_terminating(service) or not has_endpoints(service) or self._is_stale(key):
             return
         pods, left_out, without_node = self._pods_of(service)
         existing = list(self._slices.by_index("service", key))
@@ -168,7 +174,7 @@ class EndpointSliceController(Controller):
         left_out: dict[str, str] = {}
         without_node: list[str] = []
         for pod in self._pods.by_index("label", f"{namespace}/{pair[0]}={pair[1]}"):
-            if not _selects(service, meta.labels_of(pod)):
+            if not selects(service, meta.labels_of(pod)):
                 continue
             name, node = meta.name_of(pod), node_of(pod)
             if is_finished(pod):
@@ -265,37 +271,6 @@ class EndpointSliceController(Controller):
 # -- from documents --------------------------------------------------------------------------------
 
 
-def _is_managed(service: ServiceDict) -> bool:
-    """Return whether a Service has a selector and is not of type ExternalName."""
-    spec = service.get("spec") or {}
-    return bool(spec.get("selector")) and spec.get("type") != "ExternalName"
-
-
-def _selects(service: ServiceDict, labels: Mapping[str, str]) -> bool:
-    selector = service["spec"].get("selector") or {}
-    return bool(selector) and all(labels.get(key) == value for key, value in selector.items())
-
-
-def _relevant_state(pod: PodDict) -> tuple[object, ...]:
-    """Return the part of a pod on which endpoints depend."""
-    status, spec = pod.get("status") or {}, pod.get("spec") or {}
-    return (
-        meta.labels_of(pod),
-        meta.is_terminating(pod),
-        is_finished(pod),
-        is_ready(pod),
-        status.get("podIP"),
-        status.get("podIPs"),
-        spec.get("nodeName"),
-        meta.uid_of(pod),
-    )
-
-
 def _service_key(endpoint_slice: EndpointSliceDict) -> str:
     labels = meta.labels_of(endpoint_slice)
     return f"{meta.namespace_of(endpoint_slice)}/{labels.get(SERVICE_NAME_LABEL, '')}"
-
-
-def _label_pairs(pod: PodDict) -> Iterable[str]:
-    namespace = meta.namespace_of(pod)
-    return [f"{namespace}/{key}={value}" for key, value in meta.labels_of(pod).items()]
