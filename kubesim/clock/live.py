@@ -32,7 +32,7 @@ from kubesim.errors import ClockError, WorkerFailed
 MAX_THREADS = 1_000  # 1,000 pods cost some 3 % of a core; beyond 2,000 threads collapse
 STOP_BATCH = 64  # waking thousands of threads at once can take minutes; in batches half a second
 PACED_LOOP = "paced-loop"
-SETTLE_SECONDS = 1.0  # wall time that a step waits for its last callbacks
+SETTLE_SECONDS = 5.0  # wall time that a step waits for its last callbacks
 
 
 class LiveClock:
