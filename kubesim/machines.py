@@ -21,9 +21,10 @@ from kubesim.errors import BadRequest
 from kubesim.kubelet import Kubelet
 from kubesim.kubelet.network import PodNetworks
 from kubesim.kubelet.usage.workload import Factory
+from kubesim.kubelet.volumemanager.storage import VolumeStore
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
-from kubesim.objects.kindnames import NODE
+from kubesim.objects.kindnames import NODE, PERSISTENT_VOLUME
 from kubesim.objects.wellknown import RESYNC_SECONDS, SIMULATED_NODE, SIMULATED_NODE_KWOK
 from kubesim.options import NodeOptions, check_node_options
 from kubesim.quantity import parse_quantity
@@ -60,6 +61,9 @@ class Machines:
         self._tools, self._traffic, self._workloads = tools, traffic, workloads
         self._options = options
         self._networks = PodNetworks()
+        self._storage = VolumeStore(
+            lambda name: tools.api.peek(PERSISTENT_VOLUME, name) is not None
+        )
         self.kubelets = [self._make(f"node-{n}", {}) for n in range(1, number + 1)]
         self._of_nodes: dict[str, Kubelet] = {}  # of annotated Nodes, by name
         self._worker = tools.clock.worker(self.name)
@@ -136,6 +140,7 @@ class Machines:
             workloads=self._workloads,
             load=self._traffic,
             network=self._networks.take(name),
+            storage=self._storage,
             **merged,
         )
 

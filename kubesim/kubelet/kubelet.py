@@ -28,10 +28,10 @@ from kubesim.kubelet.nodestatus import LEASE_SECONDS, NodeReporter, reported_con
 from kubesim.kubelet.pod.behaviour import JOB_SECONDS
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.podworkers import PodWorkers
-from kubesim.kubelet.shell.files import Volume
 from kubesim.kubelet.stages import PodStage
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.workload import Factory
+from kubesim.kubelet.volumemanager.storage import VolumeStore
 from kubesim.objects.kindnames import POD
 from kubesim.objects.pods import PodResources
 from kubesim.objects.wellknown import MAX_PODS, RESYNC_SECONDS
@@ -62,6 +62,7 @@ class Kubelet:
         config: reserves, eviction thresholds, image pulls.
         job_seconds: how long a program with an end runs if its command is not understood.
         stages: rules about the life of pods.
+        storage: the data of the volumes that every node reaches; None: no other node does.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Kubelet:
         config: KubeletConfig | None = None,
         job_seconds: float = JOB_SECONDS,
         stages: Sequence[PodStage] = (),
+        storage: VolumeStore | None = None,
     ) -> None:
         self.name = f"kubelet/{node_name}"
         self.node_name = node_name
@@ -108,7 +110,7 @@ class Kubelet:
         self._load, self._known_workloads = load, workloads
         self._max_pods, self._job_seconds = max_pods, job_seconds
         self._stages = tuple(stages)
-        self._volumes: dict[tuple[str, str], Volume] = {}  # on the node's disk
+        self._disk, self._storage = VolumeStore(), storage or VolumeStore()
         self._evictions: EvictionManager
         self._workers = self._pod_workers()
         self._reporter = NodeReporter(
@@ -143,7 +145,8 @@ class Kubelet:
             memory_pressure=lambda: self._evictions.under_pressure,
             log=self._write_line,
             job_seconds=self._job_seconds,
-            volumes=self._volumes,
+            disk=self._disk,
+            storage=self._storage,
             stages=self._stages,
             previous=previous,
         )

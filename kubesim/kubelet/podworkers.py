@@ -26,11 +26,11 @@ from kubesim.kubelet.pod.image_manager import Pull
 from kubesim.kubelet.pod.records import refusal_record
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.pod.status import delete_pod_object
-from kubesim.kubelet.shell.files import Volume
 from kubesim.kubelet.stages import PodStage, describe
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.models import PodModels, known_models
 from kubesim.kubelet.usage.workload import Factory
+from kubesim.kubelet.volumemanager.storage import VolumeStore
 from kubesim.objects import meta
 from kubesim.objects.kindnames import NODE, POD
 from kubesim.objects.pods import NOTHING, PodResources, is_finished, pod_requests
@@ -55,7 +55,7 @@ class PodWorkers:
         counts: of the kubelet's statistics.
         memory_pressure: whether the node is short of memory.
         job_seconds: how long a program with an end runs if its command is not understood.
-        volumes: by kind and name: those that outlive a pod.
+        disk, storage: the data of volumes: of the node, and what every node reaches.
         stages: rules about the life of pods.
         previous: runners of the pods at the time of a power cut, by key: their logs are on the
             disk.
@@ -78,7 +78,8 @@ class PodWorkers:
         memory_pressure: Callable[[], bool],
         log: Callable[[str], None],
         job_seconds: float,
-        volumes: dict[tuple[str, str], Volume],
+        disk: VolumeStore,
+        storage: VolumeStore,
         stages: Sequence[PodStage],
         previous: Mapping[str, PodRunner] | None = None,
     ) -> None:
@@ -95,7 +96,8 @@ class PodWorkers:
             decisions=tools.decisions,
             job_seconds=job_seconds,
             allocatable=(allocatable.cpu_milli, allocatable.memory_bytes),
-            volumes=volumes,
+            disk=disk,
+            storage=storage,
         )
         self._counts, self._log, self._stages = counts, log, stages
         self._memory_pressure = memory_pressure
@@ -141,6 +143,7 @@ class PodWorkers:
         """Drop the logs of pods whose objects were removed while the node was down."""
         for key in self._previous:
             self._log(f"Pod {key} is gone")
+            self._node_tools.disk.remove_pod(self._previous[key].uid)
         self._previous = {}
 
     # -- watch events -----------------------------------------------------------------------------
@@ -254,6 +257,7 @@ class PodWorkers:
         del self.runners[key]
         self._requests.pop(key, None)
         runner.worker.call_soon(runner.remove)
+        self._node_tools.disk.remove_pod(runner.uid)
         self._log(f"Removed pod {key}")
 
     def _ended(self, runner: PodRunner) -> None:

@@ -77,6 +77,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
     "kubesim.kubelet": [
         {"admission", "images", "network", "shell", "stages", "usage"},
         {"nodeobject", "process"},
+        {"volumemanager"},
         {"config", "nodestatus", "pod"},
         {"eviction", "podworkers"},
         {"eviction_manager"},

@@ -21,9 +21,11 @@ from kubesim.kubelet.pod.phase import MAIN
 from kubesim.kubelet.process.dns import resolve
 from kubesim.kubelet.process.environment import Sources
 from kubesim.kubelet.process.programs import PodPrograms
-from kubesim.kubelet.process.volumes import PodVolumes
+from kubesim.kubelet.process.volumes import CLAIM, HOST_PATH, PodVolumes
 from kubesim.kubelet.shell.files import Volume
 from kubesim.kubelet.usage.models import PodModels
+from kubesim.kubelet.volumemanager.claims import volume_of_claim
+from kubesim.kubelet.volumemanager.storage import VolumeStore, path_on_node
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.kindnames import SERVICE
@@ -43,7 +45,8 @@ class NodeTools:
         recorder, analytics, decisions: where events, log lines and decision records go.
         job_seconds: how long a program with an end runs if its command is not understood.
         allocatable: of the node: CPU in millicores and memory in bytes.
-        volumes: by kind and name: those that outlive a pod.
+        disk: of the node.
+        storage: that every node reaches.
     """
 
     host_ip: str
@@ -53,7 +56,8 @@ class NodeTools:
     decisions: DecisionLog
     job_seconds: float = JOB_SECONDS
     allocatable: tuple[int, int] = (0, 0)
-    volumes: dict[tuple[str, str], Volume] = field(default_factory=dict)
+    disk: VolumeStore = field(default_factory=VolumeStore)
+    storage: VolumeStore = field(default_factory=VolumeStore)
 
 
 class PodContext:
@@ -153,8 +157,17 @@ class PodContext:
         return Sources(self.pod, self.find, services, self.ip, self.host_ip, self.tools.allocatable)
 
     def _persistent_volume(self, kind: str, name: str) -> Volume:
-        where = name if kind == "hostPath" else f"{self.namespace}/{name}"
-        return self.tools.volumes.setdefault((kind, where), Volume())
+        """Return the data of a claim, a host path, or an emptyDir of the pod."""
+        disk = self.tools.disk
+        if kind == HOST_PATH:
+            return disk.directory(name)
+        if kind == CLAIM:
+            volume = volume_of_claim(name, self.find)
+            if volume is None:
+                return Volume()
+            path = path_on_node(volume)
+            return disk.data_of(volume, path) if path else self.tools.storage.data_of(volume)
+        return disk.pod_directory(self.uid, name)
 
     def _resolve(self, name: str) -> list[str]:
         return resolve(name, self.namespace, self._service, self._ready_addresses)

@@ -34,7 +34,6 @@ from kubesim.errors import BadRequest
 from kubesim.kubelet.images import ImageStore
 from kubesim.kubelet.pod import records
 from kubesim.kubelet.pod.behaviour import may_exceed_memory, start_delay
-from kubesim.kubelet.pod.configuration import missing_for_volumes, mount_delay, mount_seconds
 from kubesim.kubelet.pod.containers import (
     CREATING,
     INITIALIZING,
@@ -44,6 +43,7 @@ from kubesim.kubelet.pod.containers import (
 from kubesim.kubelet.pod.context import NodeTools, PodContext
 from kubesim.kubelet.pod.image_manager import Pull
 from kubesim.kubelet.pod.lifecycle import plan
+from kubesim.kubelet.pod.mounter import VolumeMounter
 from kubesim.kubelet.pod.phase import INIT, MAIN, RUNNING, TERMINATED, ran_before, should_restart
 from kubesim.kubelet.pod.probes import READINESS, STARTUP, PodProbes, ProbeResult
 from kubesim.kubelet.pod.starter import ContainerStarter
@@ -153,8 +153,8 @@ class PodRunner:
         if ran_before(pod.pod):
             self._recover()
         self._status.write()
-        delay = start_delay(pod.pod, pod.warn_annotation) + mount_seconds(pod.pod, pod.find)
-        self._terminator.call_later(delay, self._mount_volumes)
+        mounter = VolumeMounter(pod, self._terminator.call_later, self._volumes_mounted)
+        mounter.start(start_delay(pod.pod, pod.warn_annotation))
         self._terminator.follow_deadline()
 
     def refresh(self) -> None:
@@ -289,20 +289,10 @@ class PodRunner:
             return True
         return should_restart(self._context.restart_policy, int(container.ended["exitCode"]))
 
-    def _mount_volumes(self, attempt: int = 0) -> None:
-        """Mount the volumes; then the sandbox is ready for containers."""
-        pod = self._context
-        missing = missing_for_volumes(pod.pod, pod.find)
-        if not missing:
-            self._status.sandbox_is_ready()
-            self._sync()
-            return
-        pod.event("Warning", "FailedMount", missing)
-        delay = mount_delay(attempt)
-        pod.decide(
-            records.waiting_record(pod.now(), pod.pod, pod.component, "volumes", missing, delay)
-        )
-        self._terminator.call_later(delay, lambda: self._mount_volumes(attempt + 1))
+    def _volumes_mounted(self) -> None:
+        """Go on: the sandbox is ready for containers."""
+        self._status.sandbox_is_ready()
+        self._sync()
 
     # -- sync -------------------------------------------------------------------------------------
 

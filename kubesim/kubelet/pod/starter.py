@@ -12,15 +12,16 @@ from functools import partial
 from kubesim.kubelet.images import ImageStore
 from kubesim.kubelet.pod import records
 from kubesim.kubelet.pod.behaviour import INIT_SECONDS, has_an_end, start_error
-from kubesim.kubelet.pod.configuration import RETRY_SECONDS, missing_for_container
 from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.context import PodContext
 from kubesim.kubelet.pod.image_manager import ImageManager, Pull
 from kubesim.kubelet.pod.phase import INIT, RUNNING
 from kubesim.kubelet.pod.probes import READINESS, STARTUP, PodProbes
 from kubesim.kubelet.pod.status import PodStatusManager
+from kubesim.kubelet.process.configuration import RETRY_SECONDS, missing_for_container
 from kubesim.kubelet.process.hooks import run_hook
 from kubesim.kubelet.process.process import Process
+from kubesim.kubelet.process.volumes import has_sub_path_expression
 from kubesim.usercode import USER_ERRORS
 
 START_ERROR_CODE = 128  # exit code of a container whose process could not be started
@@ -168,6 +169,8 @@ class ContainerStarter:
         """Resolve the container's environment, then run it."""
         pod = self._context
         missing = missing_for_container(container.spec, pod.namespace, pod.find)
+        if not missing and has_sub_path_expression(container.spec):
+            missing = pod.programs.sub_path_error(container.spec)
         if not missing:
             self._run(container)
             return

@@ -14,7 +14,12 @@ from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
 from kubesim.clock.base import Clock
 from kubesim.clock.streams import keyed_fraction
 from kubesim.kubelet.process.environment import Sources, environment_of, expand, hostname_of
-from kubesim.kubelet.process.volumes import TERMINATION_PATH, PodVolumes, file_system
+from kubesim.kubelet.process.volumes import (
+    TERMINATION_PATH,
+    PodVolumes,
+    file_system,
+    sub_path_error,
+)
 from kubesim.kubelet.shell.process import start
 from kubesim.kubelet.shell.programs import PROGRAMS
 from kubesim.kubelet.shell.state import ContainerHost
@@ -97,6 +102,10 @@ class PodPrograms:
         words, variables = [str(word) for word in command], environment_of(container, sources)
         run = start(words, ahead, variables, directory_of(container), stdin, foreign=False)
         return None if run is None else run_to_end(run, skipped)
+
+    def sub_path_error(self, container: ContainerDict) -> str:
+        """Return why the subPathExpr of a mount cannot be used; "": it can."""
+        return sub_path_error(container, self._sources())
 
     def termination_message(self, container: ContainerDict) -> str:
         """Return what a container has written to its terminationMessagePath."""

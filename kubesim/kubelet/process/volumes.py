@@ -1,7 +1,8 @@
 """The files that a container sees: its volumes, and what the kubelet writes into each container.
 
 ConfigMaps and Secrets are read at each access, so that a mounted file follows its object (the real
-kubelet takes up to a minute for it); a file mounted with `subPath` does so, too.
+kubelet takes up to a minute for it). What is mounted with `subPath` stays as it was when the
+container was started, as upstream.
 
 >>> pod = {"metadata": {"name": "web-0", "namespace": "shop"},
 ...        "spec": {"volumes": [{"name": "v", "configMap": {"name": "c"}}]}}
@@ -12,7 +13,7 @@ kubelet takes up to a minute for it); a file mounted with `subPath` does so, too
 (['color'], 'blue', 'web-0\\n')
 
 Source: pkg/volume/configmap, secret, downwardapi, projected, emptydir; pkg/kubelet/kubelet_pods.go
-(makeMounts, ensureHostsFile).
+(makeMounts, ensureHostsFile), pkg/kubelet/container/helpers.go (ExpandContainerVolumeMounts).
 """
 
 from __future__ import annotations
@@ -23,19 +24,24 @@ from typing import TYPE_CHECKING, cast
 
 from kubesim.kubelet.process.environment import (
     CONFIG_MAP,
+    REFERENCE,
     SECRET,
     Sources,
     data_of,
+    environment_of,
+    expand,
     field_value,
     hostname_of,
     resource_value,
 )
-from kubesim.kubelet.shell.files import FileSystem, Volume
+from kubesim.kubelet.shell.files import FileSystem, SubPath, Volume
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
+from kubesim.objects.volumes import claim_name_of
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import ContainerDict
+    from kubesim.objects.types import ContainerDict, VolumeDict
+    from kubesim.objects.types.containers import VolumeMountDict
 
 
 ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -44,7 +50,8 @@ DNS_ADDRESS = "10.96.0.10"
 TERMINATION_PATH = "/dev/termination-log"
 
 Persistent = Callable[[str, str], Volume]
-"""persistent(kind, name) -> the volume behind a claim or a host path."""
+"""persistent(kind, name) -> the data of a claim, a host path, or an emptyDir of the pod."""
+EMPTY_DIR, HOST_PATH, CLAIM = "emptyDir", "hostPath", "PersistentVolumeClaim"
 
 
 class PodVolumes:
@@ -52,7 +59,7 @@ class PodVolumes:
 
     Args:
         sources: the pod, and where ConfigMaps and Secrets are found.
-        persistent: returns volumes that outlive the pod; None: each is new.
+        persistent: returns data that outlives a restart of the pod; None: each volume is new.
     """
 
     def __init__(self, sources: Sources, persistent: Persistent | None = None) -> None:
@@ -71,12 +78,17 @@ class PodVolumes:
     def _make(self, spec: Document) -> Volume:
         if any(spec.get(field) for field in ("configMap", "secret", "downwardAPI", "projected")):
             return Volume(lambda: self._files(spec))
-        if self._persistent is not None:
-            if spec.get("persistentVolumeClaim"):
-                claim = str(spec["persistentVolumeClaim"].get("claimName"))
-                return self._persistent("PersistentVolumeClaim", claim)
-            if spec.get("hostPath"):
-                return self._persistent("hostPath", str(spec["hostPath"].get("path")))
+        if self._persistent is None:
+            return Volume()
+        if spec.get("hostPath"):
+            return self._persistent(HOST_PATH, str(spec["hostPath"].get("path")))
+        pod = self._sources.pod
+        if claim := claim_name_of(cast("VolumeDict", spec), meta.name_of(pod)):
+            volume = self._persistent(CLAIM, claim)
+            source = spec.get("persistentVolumeClaim") or {}
+            return _read_only(volume) if source.get("readOnly") else volume
+        if spec.get("emptyDir") is not None and spec["emptyDir"].get("medium") != "Memory":
+            return self._persistent(EMPTY_DIR, str(spec.get("name")))
         return Volume()
 
     def _files(self, spec: Document) -> Mapping[str, str]:
@@ -142,31 +154,69 @@ def file_system(container: ContainerDict, sources: Sources, volumes: PodVolumes)
     for mount in container.get("volumeMounts") or ():
         volume = volumes.volume(str(mount.get("name")))
         path = posixpath.normpath("/" + str(mount.get("mountPath") or "").strip("/"))
-        if mount.get("subPath"):
-            volume = _below(volume, str(mount["subPath"]).strip("/"))
+        if below := _sub_path(mount, container, sources):
+            volume = _below(volume, below)
         if mount.get("readOnly") and not volume.read_only:
             volume = _read_only(volume)
         mounts[path] = volume
     return FileSystem(files, mounts)
 
 
+def has_sub_path_expression(container: ContainerDict) -> bool:
+    """Return whether a mount of a container has a subPathExpr."""
+    return any(mount.get("subPathExpr") for mount in container.get("volumeMounts") or ())
+
+
+def sub_path_error(container: ContainerDict, sources: Sources) -> str:
+    """Return which variable of a subPathExpr is missing, or why its path is refused; "": none.
+
+    Args:
+        container: an entry of the pod's spec.
+        sources: where values of variables come from.
+    """
+    variables = environment_of(container, sources)
+    for mount in container.get("volumeMounts") or ():
+        expression = str(mount.get("subPathExpr") or "")
+        for match in REFERENCE.finditer(expression):
+            if match[2] is not None and match[2] not in variables:
+                return f'missing value for "{match[2]}"'
+        path = expand(expression, variables)
+        if path.startswith("/"):
+            return f"error SubPath `{path}` must not be an absolute path"
+        if ".." in path.split("/"):
+            return f"unable to provision SubPath `{path}`: must not contain '..'"
+    return ""
+
+
+def _sub_path(mount: VolumeMountDict, container: ContainerDict, sources: Sources) -> str:
+    """Return the path of a mount inside of its volume; "": the whole volume is mounted."""
+    path = str(mount.get("subPath") or "")
+    if expression := mount.get("subPathExpr"):
+        path = expand(str(expression), environment_of(container, sources))
+    return posixpath.normpath(path).strip("/").removeprefix(".") if path else ""
+
+
 def _read_only(volume: Volume) -> Volume:
     """Return a view of a volume that cannot be written."""
-    return Volume(lambda: {path: volume.read(path) or "" for path in volume.paths()})
+    return Volume(lambda: files_of(volume), volume.directories)
+
+
+def files_of(volume: Volume) -> dict[str, str]:
+    """Return the files of a volume by relative path."""
+    return {path: volume.read(path) or "" for path in volume.paths()}
 
 
 def _below(volume: Volume, path: str) -> Volume:
-    """Return a view of a file, or of a directory, of a volume."""
+    """Return a view of a file, or of a directory, of a volume.
 
-    def files() -> dict[str, str]:
-        single = volume.read(path)
-        if single is not None:
-            return {"": single}
-        prefix = f"{path}/"
-        return {
-            each[len(prefix) :]: volume.read(each) or ""
-            for each in volume.paths()
-            if each.startswith(prefix)
-        }
-
-    return Volume(files)
+    Of a volume that shows objects it is a copy, since such a mount does not follow its object.
+    """
+    if not volume.read_only:
+        return SubPath(volume, path)
+    prefix = f"{path}/"
+    files = {
+        each[len(prefix) :] if each != path else "": content
+        for each, content in files_of(volume).items()
+        if each == path or each.startswith(prefix)
+    }
+    return Volume(lambda: files)

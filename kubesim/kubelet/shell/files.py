@@ -50,20 +50,28 @@ class Volume:
     Args:
         source: returns the files of a read-only volume, such as a ConfigMap's, at each access;
             None: an empty volume that can be written and that several containers may share.
+        directories: of another volume, of which this is a view.
 
     Attributes:
         size: characters in all written files.
+        directories: relative paths of directories that were made.
     """
 
-    def __init__(self, source: Callable[[], Mapping[str, str]] | None = None) -> None:
+    def __init__(
+        self,
+        source: Callable[[], Mapping[str, str]] | None = None,
+        directories: set[str] | None = None,
+    ) -> None:
         self.read_only = source is not None
         self.size = 0
+        self.directories: set[str] = set() if directories is None else directories
         self._source = source
         self._written: dict[str, File] = {}
 
     def paths(self) -> Collection[str]:
         """Return the relative paths of all files."""
-        return self._source().keys() if self._source is not None else self._written.keys()
+        # A copy, since pods on other threads may write the same volume.
+        return self._source().keys() if self._source is not None else tuple(self._written)
 
     def read(self, path: str) -> str | None:
         """Return the content of a file; None if there is none."""
@@ -106,6 +114,44 @@ class Volume:
             raise FileError("Read-only file system")
         file = self._written.pop(path, None)
         self.size -= file.size if file is not None else 0
+
+
+class SubPath(Volume):
+    """A directory, or a file, of a volume that is mounted in its place.
+
+    Args:
+        volume: the whole volume, which can be written.
+        path: relative to it.
+    """
+
+    def __init__(self, volume: Volume, path: str) -> None:
+        prefix = f"{path}/"
+        inner = {each[len(prefix) :] for each in volume.directories if each.startswith(prefix)}
+        super().__init__(directories=inner)
+        self._volume, self._path = volume, path
+
+    def paths(self) -> Collection[str]:
+        """Return the paths of all files, relative to the directory; "" for a file."""
+        prefix = f"{self._path}/"
+        paths = self._volume.paths()
+        if self._path in paths:
+            return ("",)
+        return [each[len(prefix) :] for each in paths if each.startswith(prefix)]
+
+    def read(self, path: str) -> str | None:
+        """Return the content of a file; None if there is none."""
+        return self._volume.read(self._inside(path))
+
+    def write(self, path: str, content: str, *, append: bool) -> None:
+        """Write a file of the volume; see `Volume.write`."""
+        self._volume.write(self._inside(path), content, append=append)
+
+    def remove(self, path: str) -> None:
+        """Remove a file of the volume, if it exists."""
+        self._volume.remove(self._inside(path))
+
+    def _inside(self, path: str) -> str:
+        return f"{self._path}/{path}" if path else self._path
 
 
 class FileSystem:
@@ -164,7 +210,10 @@ class FileSystem:
         if path in self._directories:
             return True
         prefix = path.rstrip("/") + "/"
-        return any(each.startswith(prefix) for each in self._mounted_paths())
+        if any(each.startswith(prefix) for each in self._mounted_paths()):
+            return True
+        volume, relative = self._locate(path)
+        return relative in volume.directories
 
     def names(self, path: str) -> list[str]:
         """Return the names in a directory, sorted.
@@ -175,7 +224,7 @@ class FileSystem:
         if not self.is_directory(path):
             raise FileError("No such file or directory")
         prefix = path.rstrip("/") + "/"
-        paths = [*self._all_paths(), *self._directories]
+        paths = [*self._all_paths(), *self._directories, *self._mounted_directories()]
         names = {each[len(prefix) :].partition("/")[0] for each in paths if each.startswith(prefix)}
         return sorted(names - {""})
 
@@ -211,14 +260,18 @@ class FileSystem:
         Raises:
             FileError: it exists, its parent is missing, or it lies on a read-only volume.
         """
-        if self._locate(path)[0].read_only:
+        volume, relative = self._locate(path)
+        if volume.read_only:
             raise FileError("Read-only file system")
         if self.exists(path) and not (parents and self.is_directory(path)):
             raise FileError("File exists")
         if not parents and not self.is_directory(posixpath.dirname(path)):
             raise FileError("No such file or directory")
-        if len(self._directories) >= MAX_FILES:
+        if len(self._directories) + len(volume.directories) >= MAX_FILES:
             raise FileError("No space left on device")
+        if volume is not self._mounts[-1][1]:
+            volume.directories.update(relative[:end] for end in _ends(relative))
+            return
         self._directories.add(path)
         self._add_parents(path)
 
@@ -247,6 +300,9 @@ class FileSystem:
         self._directories = {
             d for d in self._directories if d != path and not d.startswith(prefix)
         } | set(DIRECTORIES)
+        volume, relative = self._locate(path)
+        for each in [d for d in volume.directories if f"{d}/".startswith(f"{relative}/")]:
+            volume.directories.discard(each)
 
     # -- mounts -----------------------------------------------------------------------------------
 
@@ -267,6 +323,13 @@ class FileSystem:
             if name
         ]
 
+    def _mounted_directories(self) -> list[str]:
+        return [
+            f"{directory}/{name}"
+            for directory, volume in self._mounts[:-1]
+            for name in tuple(volume.directories)
+        ]
+
     def _all_paths(self) -> list[str]:
         return [*self._mounts[-1][1].paths(), *self._mounted_paths()]
 
@@ -275,3 +338,12 @@ class FileSystem:
         while parent not in self._directories:
             self._directories.add(parent)
             parent = posixpath.dirname(parent)
+
+
+def _ends(path: str) -> list[int]:
+    """Return where the path and each of its parents end.
+
+    >>> [("a/b/c")[:end] for end in _ends("a/b/c")]
+    ['a', 'a/b', 'a/b/c']
+    """
+    return [*(i for i, letter in enumerate(path) if letter == "/"), len(path)]
