@@ -33,7 +33,9 @@ def claim(name: str = "data", **spec: Any) -> Document:
     }
 
 
-def user_of(source: Document, name: str = "p", mount: Document | None = None, **spec: Any) -> Document:
+def user_of(
+    source: Document, name: str = "p", mount: Document | None = None, **spec: Any
+) -> Document:
     """A pod that mounts one volume at /data."""
     mounted = {"name": "data", "mountPath": "/data", **(mount or {})}
     web = container(image="busybox", command=["sleep", "3600"], volumeMounts=[mounted])
@@ -191,9 +193,7 @@ def test_a_pod_of_a_stateful_set_finds_its_files_again(cluster: Cluster) -> None
                 "replicas": 2,
                 "selector": {"matchLabels": {"app": "db"}},
                 "template": {"metadata": {"labels": {"app": "db"}}, "spec": template["spec"]},
-                "volumeClaimTemplates": [
-                    {"metadata": {"name": "data"}, "spec": claim()["spec"]}
-                ],
+                "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim()["spec"]}],
             },
         }
     )
@@ -208,9 +208,7 @@ def test_a_pod_of_a_stateful_set_finds_its_files_again(cluster: Cluster) -> None
     assert sh(cluster, "cat /data/name", "db-1") == "db-1\n"
 
 
-@pytest.mark.parametrize(
-    ("policy", "kept"), [("Retain", "one\n"), ("Recycle", ""), ("Delete", "")]
-)
+@pytest.mark.parametrize(("policy", "kept"), [("Retain", "one\n"), ("Recycle", ""), ("Delete", "")])
 def test_files_and_the_reclaim_policy(cluster: Cluster, policy: str, kept: str) -> None:
     """A retained volume that is bound again has its files; the others lose them."""
     nfs = {"server": "files", "path": "/a"} if policy != "Delete" else None
