@@ -11,12 +11,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kubesim.apiserver.access.aggregation import aggregated_rules
-from kubesim.apiserver.access.policytables import (
-    CLUSTER_BINDINGS,
-    CLUSTER_ROLES,
+from kubesim.apiserver.access.controllertables import (
     CONTROLLER_ROLES,
+    NAMESPACE_BINDINGS,
     NAMESPACE_ROLES,
 )
+from kubesim.apiserver.access.policytables import CLUSTER_BINDINGS, CLUSTER_ROLES
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.wellknown import RBAC_GROUP
 
@@ -57,22 +57,15 @@ def bootstrap_policy() -> tuple[PolicyObject, ...]:
         roles.append(
             _object("ClusterRole", name, labels, aggregationRule=aggregation, rules=selected)
         )
-    bindings = [
-        _binding(
-            "ClusterRole", name, [{"kind": kind, "name": subject} for kind, subject in subjects]
-        )
-        for name, subjects in CLUSTER_BINDINGS.items()
-    ]
+    bindings = [_binding("ClusterRole", name, of) for name, of in CLUSTER_BINDINGS.items()]
     for name, rules in CONTROLLER_ROLES.items():
         full = f"{CONTROLLER_PREFIX}{name}"
         roles.append(_cluster_role(full, map(rule, rules)))
-        account = {"kind": "ServiceAccount", "name": name, "namespace": SYSTEM_NAMESPACE}
-        bindings.append(_binding("ClusterRole", full, [account]))
-    for name, (rules, user) in NAMESPACE_ROLES.items():
-        roles.append(_object("Role", name, {}, SYSTEM_NAMESPACE, rules=[*map(rule, rules)]))
-        if user:
-            subject = {"kind": "User", "name": user}
-            bindings.append(_binding("Role", name, [subject], SYSTEM_NAMESPACE))
+        bindings.append(_binding("ClusterRole", full, (("ServiceAccount", name),)))
+    for (namespace, name), rules in NAMESPACE_ROLES.items():
+        roles.append(_object("Role", name, {}, namespace, rules=[*map(rule, rules)]))
+    for (namespace, name), (to, of) in NAMESPACE_BINDINGS.items():
+        bindings.append(_binding("Role", name, of, namespace, to))
     return (*roles, *bindings)
 
 
@@ -99,12 +92,16 @@ def _cluster_role(name: str, rules: Iterable[dict[str, object]]) -> PolicyObject
 
 
 def _binding(
-    kind: str, name: str, subjects: list[dict[str, str]], namespace: str = ""
+    kind: str, name: str, of: Iterable[tuple[str, str]], namespace: str = "", to: str = ""
 ) -> PolicyObject:
-    reference = {"apiGroup": RBAC_GROUP, "kind": kind, "name": name}
-    for subject in subjects:
-        if subject["kind"] != "ServiceAccount":
-            subject["apiGroup"] = RBAC_GROUP
+    """Return the binding of a role, of the same name unless `to` says which."""
+    reference = {"apiGroup": RBAC_GROUP, "kind": kind, "name": to or name}
+    subjects = [
+        {"kind": each, "name": subject, "namespace": SYSTEM_NAMESPACE}
+        if each == "ServiceAccount"
+        else {"kind": each, "name": subject, "apiGroup": RBAC_GROUP}
+        for each, subject in of
+    ]
     content: dict[str, object] = {"roleRef": reference} | (
         {"subjects": subjects} if subjects else {}
     )

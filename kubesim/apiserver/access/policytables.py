@@ -1,11 +1,10 @@
-"""The rules of the roles that every cluster has, as a table: one string for each rule.
+"""The rules of the cluster roles that every cluster has, as a table: one string for each rule.
 
 A rule is ``verbs groups resources``, with ``names`` as a fourth word if it has any, or ``verbs
-paths``; words hold lists with commas, ``core`` is the core group. Only the roles of components that
-kubesim has, and of kubectl's users, are here.
+paths``; words hold lists with commas, ``core`` is the core group. Rules that Kubernetes 1.34 adds
+only for feature gates that are off by default are not here.
 
-Source: plugin/pkg/auth/authorizer/rbac/bootstrappolicy (policy.go, controller_policy.go,
-namespace_policy.go).
+Source: plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ REVIEWS = (
 WORKLOADS = "deployments,deployments/scale,replicasets,replicasets/scale"
 SETS = "statefulsets,statefulsets/scale"
 INGRESS = "ingresses,networkpolicies"
+CSR = "certificates.k8s.io"
 SHELLS = "pods/attach,pods/exec,pods/portforward,pods/proxy"
 
 CLUSTER_ROLES: dict[str, tuple[str, ...]] = {
@@ -93,7 +93,8 @@ CLUSTER_ROLES: dict[str, tuple[str, ...]] = {
     "system:kube-scheduler": (
         EVENTS,
         "create coordination.k8s.io leases",
-        "get,update coordination.k8s.io leases kube-scheduler",
+        f"{READ},update coordination.k8s.io leases kube-scheduler",
+        f"{BOTH} coordination.k8s.io leasecandidates",
         f"{READ} core nodes",
         f"{READ},delete core pods",
         "create core pods/binding,bindings",
@@ -105,9 +106,15 @@ CLUSTER_ROLES: dict[str, tuple[str, ...]] = {
         f"{READ} core persistentvolumeclaims,persistentvolumes",
         *REVIEWS,
         f"{READ} storage.k8s.io csinodes",
+        f"{READ} storage.k8s.io volumeattachments",
         f"{READ} core namespaces",
         f"{READ} storage.k8s.io csidrivers",
         f"{READ} storage.k8s.io csistoragecapacities",
+        f"{READ} resource.k8s.io deviceclasses",
+        f"{READ},patch,update resource.k8s.io resourceclaims",
+        f"{READ},patch,update resource.k8s.io resourceclaims/status",
+        f"{READ},patch,update core pods/finalizers",
+        f"{READ} resource.k8s.io resourceslices",
     ),
     "system:volume-scheduler": (
         f"{READ},patch,update core persistentvolumes",
@@ -129,6 +136,7 @@ CLUSTER_ROLES: dict[str, tuple[str, ...]] = {
         f"{READ} core configmaps,secrets",
         "get core persistentvolumeclaims,persistentvolumes",
         "get core endpoints",
+        f"{READ},create {CSR} certificatesigningrequests",
         "create,delete,get,patch,update coordination.k8s.io leases",
         "get storage.k8s.io volumeattachments",
         "create core serviceaccounts/token",
@@ -136,174 +144,63 @@ CLUSTER_ROLES: dict[str, tuple[str, ...]] = {
         f"{READ} storage.k8s.io csidrivers",
         "create,delete,get,patch,update storage.k8s.io csinodes",
         f"{READ} node.k8s.io runtimeclasses",
+        "get resource.k8s.io resourceclaims",
+        "deletecollection resource.k8s.io resourceslices",
+        "get core serviceaccounts",
     ),
-}
-
-# Role of a controller, without its prefix system:controller:, which its account has as a name.
-CONTROLLER_ROLES: dict[str, tuple[str, ...]] = {
-    "clusterrole-aggregation-controller": (
-        f"{READ},escalate,patch,update rbac.authorization.k8s.io clusterroles",
-    ),
-    "cronjob-controller": (
-        f"{READ},update batch cronjobs",
-        f"{READ},create,delete,patch,update batch jobs",
-        "update batch cronjobs/status",
-        "update batch cronjobs/finalizers",
-        "delete,list,watch core pods",
-        EVENTS,
-    ),
-    "daemon-set-controller": (
-        f"{READ} apps,extensions daemonsets",
-        "update apps,extensions daemonsets/status",
-        "update apps,extensions daemonsets/finalizers",
-        "list,watch core nodes",
-        "create,delete,list,patch,watch core pods",
-        "create core pods/binding",
-        f"{READ},create,delete,patch,update apps controllerrevisions",
-        EVENTS,
-    ),
-    "deployment-controller": (
-        f"{READ},update apps,extensions deployments",
-        "update apps,extensions deployments/status",
-        "update apps,extensions deployments/finalizers",
-        f"{READ},create,delete,patch,update apps,extensions replicasets",
-        f"{READ},update core pods",
-        EVENTS,
-    ),
-    "disruption-controller": (
-        f"{READ} apps,extensions deployments",
-        f"{READ} apps,extensions replicasets",
-        f"{READ} core replicationcontrollers",
-        f"{READ} policy poddisruptionbudgets",
-        f"{READ} apps statefulsets",
-        "update policy poddisruptionbudgets/status",
-        "patch,update core pods/status",
-        "get * */scale",
-        EVENTS,
-    ),
-    "endpoint-controller": (
-        f"{READ} core pods,services",
-        f"{READ},create,delete,update core endpoints",
-        "create core endpoints/restricted",
-        EVENTS,
-    ),
-    "endpointslice-controller": (
-        f"{READ} core nodes,pods,services",
-        "update core services/finalizers",
-        f"{READ},create,delete,update discovery.k8s.io endpointslices",
-        "create discovery.k8s.io endpointslices/restricted",
-        EVENTS,
-    ),
-    "endpointslicemirroring-controller": (
-        f"{READ} core endpoints,services",
-        "update core services/finalizers",
-        "update core endpoints/finalizers",
-        f"{READ},create,delete,update discovery.k8s.io endpointslices",
-        "create discovery.k8s.io endpointslices/restricted",
-        EVENTS,
-    ),
-    "generic-garbage-collector": (f"{READ},delete,patch,update * *", EVENTS),
-    "horizontal-pod-autoscaler": (
-        f"{READ} autoscaling horizontalpodautoscalers",
-        "update autoscaling horizontalpodautoscalers/status",
-        "get,update * */scale",
-        "list,watch core pods",
-        "list,watch metrics.k8s.io pods",
-        f"{READ} custom.metrics.k8s.io *",
-        f"{READ} external.metrics.k8s.io *",
-        EVENTS,
-    ),
-    "job-controller": (
-        f"{READ},patch,update batch jobs",
-        "update batch jobs/status",
-        "update batch jobs/finalizers",
-        "create,delete,list,patch,watch core pods",
-        EVENTS,
-    ),
-    "namespace-controller": (
-        f"{READ},delete core namespaces",
-        "update core namespaces/finalize,namespaces/status",
-        f"{READ},delete,deletecollection * *",
-    ),
-    "node-controller": (
-        f"{READ},delete,patch,update core nodes",
-        "patch,update core nodes/status",
-        "patch,update core pods/status",
-        f"{READ},delete core pods",
-        f"{READ} coordination.k8s.io leases",
-        EVENTS,
-    ),
-    "persistent-volume-binder": (
-        f"{READ},create,delete,update core persistentvolumes",
-        "update core persistentvolumes/status",
-        f"{READ},update core persistentvolumeclaims",
-        "update core persistentvolumeclaims/status",
-        f"{READ},create,delete core pods",
-        f"{READ} storage.k8s.io storageclasses",
-        "list,watch core nodes",
-        EVENTS,
-        "watch core events",
-    ),
-    "pod-garbage-collector": (
-        "delete,list,watch core pods",
+    "system:node-bootstrapper": (f"{READ},create {CSR} certificatesigningrequests",),
+    "system:node-problem-detector": ("get core nodes", "patch core nodes/status", EVENTS),
+    "system:node-proxier": (
+        "list,watch core endpoints,services",
         f"{READ} core nodes",
-        "patch core pods/status",
+        EVENTS,
+        "list,watch networking.k8s.io servicecidrs",
+        "list,watch discovery.k8s.io endpointslices",
     ),
-    "pv-protection-controller": (f"{READ},update core persistentvolumes", EVENTS),
-    "pvc-protection-controller": (
+    "system:kubelet-api-admin": (
+        f"{READ} core nodes",
+        "proxy core nodes",
+        "* core nodes/log,nodes/metrics,nodes/proxy,nodes/stats",
+        "* core nodes/configz,nodes/healthz,nodes/pods",
+    ),
+    "system:persistent-volume-provisioner": (
+        f"{READ},create,delete core persistentvolumes",
         f"{READ},update core persistentvolumeclaims",
-        f"{READ} core pods",
+        f"{READ} storage.k8s.io storageclasses",
+        "watch core events",
         EVENTS,
     ),
-    "replicaset-controller": (
-        f"{READ},update apps,extensions replicasets",
-        "update apps,extensions replicasets/status",
-        "update apps,extensions replicasets/finalizers",
-        "create,delete,list,patch,watch core pods",
-        EVENTS,
+    "system:heapster": (
+        f"{READ} core events,namespaces,nodes,pods",
+        f"{READ} extensions deployments",
     ),
-    "replication-controller": (
-        f"{READ},update core replicationcontrollers",
-        "update core replicationcontrollers/status",
-        "update core replicationcontrollers/finalizers",
-        "create,delete,list,patch,watch core pods",
-        EVENTS,
+    "system:kube-aggregator": (f"{READ} core endpoints,services",),
+    "system:kube-dns": ("list,watch core endpoints,services",),
+    "system:service-account-issuer-discovery": (
+        "get /.well-known/openid-configuration,/.well-known/openid-configuration/,"
+        "/openid/v1/jwks,/openid/v1/jwks/",
     ),
-    "resourcequota-controller": ("list,watch * *", "update core resourcequotas/status", EVENTS),
-    "root-ca-cert-publisher": ("create,update core configmaps", EVENTS),
-    "service-account-controller": ("create core serviceaccounts", EVENTS),
-    "statefulset-controller": (
-        "list,watch core pods",
-        f"{READ} apps statefulsets",
-        "update apps statefulsets/status",
-        "update apps statefulsets/finalizers",
-        "create,delete,get,patch,update core pods",
-        f"{READ},create,delete,patch,update apps controllerrevisions",
-        f"{READ},create core persistentvolumeclaims",
-        "delete,update core persistentvolumeclaims",
-        "update core pods/finalizers",
-        EVENTS,
+    f"system:{CSR}:certificatesigningrequests:nodeclient": (
+        f"create {CSR} certificatesigningrequests/nodeclient",
     ),
-    "ttl-after-finished-controller": (f"{READ},delete batch jobs", EVENTS),
-}
-
-# Role in kube-system -> (rules, kind of the subject, its name; "": not bound).
-NAMESPACE_ROLES: dict[str, tuple[tuple[str, ...], str]] = {
-    "extension-apiserver-authentication-reader": (
-        (f"{READ} core configmaps extension-apiserver-authentication",),
-        "",
+    f"system:{CSR}:certificatesigningrequests:selfnodeclient": (
+        f"create {CSR} certificatesigningrequests/selfnodeclient",
     ),
-    "system::leader-locking-kube-controller-manager": (
-        ("watch core configmaps", "get,update core configmaps kube-controller-manager"),
-        "system:kube-controller-manager",
+    f"system:{CSR}:legacy-unknown-approver": (
+        f"approve {CSR} signers kubernetes.io/legacy-unknown",
     ),
-    "system::leader-locking-kube-scheduler": (
-        ("watch core configmaps", "get,update core configmaps kube-scheduler"),
-        "system:kube-scheduler",
+    f"system:{CSR}:kubelet-serving-approver": (
+        f"approve {CSR} signers kubernetes.io/kubelet-serving",
+    ),
+    f"system:{CSR}:kube-apiserver-client-approver": (
+        f"approve {CSR} signers kubernetes.io/kube-apiserver-client",
+    ),
+    f"system:{CSR}:kube-apiserver-client-kubelet-approver": (
+        f"approve {CSR} signers kubernetes.io/kube-apiserver-client-kubelet",
     ),
 }
 
-# ClusterRole -> subjects (kind, name) of the binding of the same name.
+# ClusterRole -> subjects (kind, name) of the binding of the same name; accounts are of kube-system.
 CLUSTER_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {
     "cluster-admin": (("Group", "system:masters"),),
     "system:monitoring": (("Group", "system:monitoring"),),
@@ -313,8 +210,11 @@ CLUSTER_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {
         ("Group", "system:authenticated"),
         ("Group", "system:unauthenticated"),
     ),
+    "system:node-proxier": (("User", "system:kube-proxy"),),
     "system:kube-controller-manager": (("User", "system:kube-controller-manager"),),
     "system:kube-scheduler": (("User", "system:kube-scheduler"),),
     "system:volume-scheduler": (("User", "system:kube-scheduler"),),
+    "system:kube-dns": (("ServiceAccount", "kube-dns"),),
+    "system:service-account-issuer-discovery": (("Group", "system:serviceaccounts"),),
     "system:node": (),  # upstream's Node authorizer has taken its place
 }
