@@ -8,6 +8,9 @@ READY  := $(VENV)/.ready
 LAB_READY := $(VENV)/.lab-ready
 LESSONS ?= my-lessons
 
+# Each command starts dozens of Pythons: what one has compiled, the next ones only load.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help lab serve test quick check unit live coverage witness replay solved notebooks docs browser bench lock clean
 
@@ -67,9 +70,13 @@ VIRTUAL = not live and not notebook and not witness and not browser
 unit: $(READY)  ## unit, property, contract, scenario and house-rule tests, on virtual time
 	$(BIN)/python -m pytest -q -n auto $(COVERAGE) -m "$(VIRTUAL)"
 
+# Each worker imports every file that it is given: only those with such a test (tests/conftest.py
+# sees to it that they are all of them).
+LIVE_FILES = $(shell grep -rl --include='test_*.py' 'mark\.live' tests)
+
 live: $(READY)  ## tests with real threads, servers and clients
 	@# They wait more than they compute. No test assumes that it has a core to itself.
-	$(BIN)/python -m pytest -q -n 4 -m "live and not notebook and not witness and not browser"
+	$(BIN)/python -m pytest -q -n 4 -m "live and not notebook and not witness and not browser" $(LIVE_FILES)
 
 coverage: $(READY)  ## how much of the code the tests on virtual time run, with a floor
 	$(BIN)/python -m pytest -q -n auto --cov --cov-report=term -m "$(VIRTUAL)"
@@ -82,7 +89,7 @@ notebooks: replay solved  ## replay the lessons, compare the graded outputs, run
 replay: $(READY)
 	@# The notebooks hold no outputs, so that no prediction is given away: the copies do.
 	$(BIN)/python -m lessons.refresh --executed test-results/notebooks
-	$(BIN)/python -m pytest -q --nbval --nbval-current-env --nbval-cell-timeout=120 --nbval-kernel-startup-timeout=120 test-results/notebooks
+	$(BIN)/python -m pytest -q -p nbval --nbval --nbval-current-env --nbval-cell-timeout=120 --nbval-kernel-startup-timeout=120 test-results/notebooks
 
 solved: $(READY)
 	$(BIN)/python -m pytest -q -n auto -m notebook tests/notebooks

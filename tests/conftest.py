@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
+from _pytest.doctest import DoctestModule
 from hypothesis import settings
 
 # Files of hundreds of drawn examples, of randomized runs of whole clusters, of contracts over all
@@ -46,11 +49,34 @@ if not os.environ.get("CI"):
     settings.load_profile("kubesim")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(
+    file_path: Path,
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for examples only in files that have some: few tests do, and looking takes seconds."""
+    collectors = yield
+    if file_path.suffix != ".py" or ">>>" in file_path.read_text():
+        return collectors
+    return [each for each in collectors if not isinstance(each, DoctestModule)]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of SLOW_FILES as slow."""
+    """Mark the tests of SLOW_FILES as slow, and see that `make live` finds all live ones."""
+    live_files: set[Path] = set()
     for item in items:
         if item.path.name in SLOW_FILES:
             item.add_marker(pytest.mark.slow)
+        if item.get_closest_marker("live") is not None:
+            live_files.add(item.path)
+    for path in live_files:
+        if "mark.live" not in path.read_text():
+            raise pytest.UsageError(f"{path}: `make live` looks for the words mark.live")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was collected, some million objects, out of every later garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -109,6 +109,12 @@ def _dotted(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
+@cache
+def project_imports() -> dict[str, set[str]]:
+    """Return the import graph of `kubesim` and `lessons`."""
+    return import_graph(sources("kubesim", "lessons"))
+
+
 def import_graph(files: Iterable[Source]) -> dict[str, set[str]]:
     """Return module -> the project's modules that it imports.
 

@@ -18,11 +18,11 @@ from source_tree import (
     import_graph,
     members_of,
     module,
+    project_imports,
     sources,
 )
 
 PYTHON = sources("kubesim", "lessons")
-IMPORTS = import_graph(PYTHON)
 PACKAGES = [source.name for source in PYTHON if source.path.name == "__init__.py"]
 
 # The members of a package are its modules and its folders. A member imports from the rows above its
@@ -142,7 +142,7 @@ def test_no_members_of_a_package_import_each_other(package: str) -> None:
     what is inside, so nothing inside imports it. Imports in functions and for type checkers count.
     The members of kubesim itself are ranked by LAYERS in `test_house_rules.py`.
     """
-    report([" <-> ".join(cycle) for cycle in import_cycles(members_of(package, IMPORTS))])
+    report([" <-> ".join(cycle) for cycle in import_cycles(members_of(package, project_imports()))])
 
 
 def test_a_cycle_of_members_would_be_found() -> None:
@@ -158,7 +158,7 @@ def test_a_cycle_of_members_would_be_found() -> None:
 @pytest.mark.parametrize("package", INNER_LAYERS)
 def test_members_import_from_the_rows_above_them(package: str) -> None:
     """Inside a package the ranks of INNER_LAYERS hold, and each member stands there once."""
-    members, rows = members_of(package, IMPORTS), INNER_LAYERS[package]
+    members, rows = members_of(package, project_imports()), INNER_LAYERS[package]
     del members["__init__"]
     listed = [member for row in rows for member in row]
     rank = {member: number for number, row in enumerate(rows) for member in row}

@@ -9,6 +9,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple
 
 import pytest
@@ -74,8 +75,16 @@ def methods_in(
                 yield Method(source, owner, node)
 
 
-METHODS = [method for source in PYTHON for method in methods_in(source, source.tree.body)]
-CLASSES = {m.owner.name: m.owner for m in METHODS if m.owner is not None}
+@cache
+def methods() -> list[Method]:
+    """Return the public functions and methods of the whole tree."""
+    return [method for source in PYTHON for method in methods_in(source, source.tree.body)]
+
+
+@cache
+def classes_by_name() -> dict[str, ast.ClassDef]:
+    """Return the classes that have methods, by their names."""
+    return {method.owner.name: method.owner for method in methods() if method.owner is not None}
 
 
 def explained(method: Method) -> set[str]:
@@ -90,7 +99,7 @@ def explained(method: Method) -> set[str]:
         names |= section(docstring, "Args") | section(docstring, "Attributes")
         plain = (base.value if isinstance(base, ast.Subscript) else base for base in each.bases)
         bases = (base.id for base in plain if isinstance(base, ast.Name))
-        classes += [CLASSES[base] for base in bases if base in CLASSES]
+        classes += [classes_by_name()[base] for base in bases if base in classes_by_name()]
     return names
 
 
@@ -102,11 +111,11 @@ def test_parameters_are_explained() -> None:
     Args and Attributes of their class and its bases.
     """
     elsewhere: dict[str, set[str]] = defaultdict(set)
-    for method in METHODS:
+    for method in methods():
         if method.owner is not None and method.node.name != "__init__":
             elsewhere[method.node.name] |= explained(method)
     broken = []
-    for method in METHODS:
+    for method in methods():
         names, node = parameters(method), method.node
         if len(names) < FEWEST_PARAMETERS or "overload" in ast.dump(node):
             continue
