@@ -1,4 +1,4 @@
-"""Each lesson from top to bottom with its exercises solved, and once with them done wrong.
+"""Each lesson from top to bottom with its exercises solved, and again with them done wrong.
 
 The cells run in this process, without a kernel; those of a shell in a shell.
 """
@@ -89,8 +89,14 @@ def tasks_of(path: Path) -> dict[str, Task]:
 
 @pytest.mark.live
 @pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
-def test_the_reference_solutions_pass_in_their_notebooks(path: Path, capsys: Any) -> None:
-    """All checks say OK, the lesson goes on to its end, and no cluster is left."""
+def test_a_lesson_runs_with_right_answers_and_again_with_wrong_ones(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Solved, all checks say OK, the lesson goes on to its end, and no cluster is left.
+
+    Then run all once more in the same kernel, with wrong answers: no name is taken, nothing piles
+    up, and a check never raises, so the lesson goes on, whatever was answered.
+    """
     tasks = tasks_of(path)
     run(path, {name: task.correct for name, task in tasks.items()})
     out = capsys.readouterr().out
@@ -100,21 +106,18 @@ def test_the_reference_solutions_pass_in_their_notebooks(path: Path, capsys: Any
     assert "lesson" not in clusters.slots()
     assert panels.names() == PANELS.get(path.name[:2], [])
 
-
-@pytest.mark.live
-@pytest.mark.parametrize("path", NOTEBOOKS[1:], ids=lambda path: path.stem)
-def test_wrong_answers_get_feedback_and_stop_nothing(path: Path, capsys: Any) -> None:
-    """A check never raises: the lesson goes on, whatever was answered."""
-    tasks = tasks_of(path)
     run(path, {name: task.wrong[0] for name, task in tasks.items()})
     out = capsys.readouterr().out
     assert len(re.findall(r"^\[MISS\] \d\.\d", out, re.MULTILINE)) == len(tasks)
+    assert "lesson" not in clusters.slots()
+    assert panels.names() == PANELS.get(path.name[:2], [])
+    of_panels = [name for name in session.threads() if name.startswith("cockpit-")]
+    assert len(of_panels) == len(set(of_panels))
 
 
 @pytest.mark.live
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_may_be_run_twice_in_one_kernel(path: Path) -> None:
-    """Run all, and run all again: no name is taken, nothing piles up."""
+def test_lesson_0_may_be_run_twice_in_one_kernel() -> None:
+    """Run all, and run all again: it has no exercises."""
     for _ in range(2):
-        run(path, dict.fromkeys(tasks_of(path) if path != NOTEBOOKS[0] else ()))
+        run(NOTEBOOKS[0], {})
     assert session.threads().count("cockpit-main") <= 1
