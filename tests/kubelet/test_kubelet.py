@@ -305,10 +305,10 @@ def test_deleting_during_a_tick_never_resurrects_a_pod() -> None:
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
-        with Cluster(nodes=2, seed=1, hpa=False, clock="live", speed=50) as cluster:
-            for number in range(60):
+        with Cluster(nodes=3, seed=1, hpa=False, clock="live", speed=50) as cluster:
+            for number in range(60):  # a node has room for twenty
                 cluster.api.create_pod(f"p{number}")
-            cluster.wait_until(
+            assert cluster.wait_until(
                 lambda: sum(p["status"] == "Running" for p in cluster.api.list_pods()) > 40, 3_000
             )
             for record in cluster.api.list_pods():
