@@ -4,6 +4,7 @@ Real counterpart: kube-controller-manager.
 """
 
 from kubesim.client import Controller
+from kubesim.controllers.attachdetach import AttachDetachController, VolumeAttacher
 from kubesim.controllers.clusterrole import ClusterRoleAggregationController
 from kubesim.controllers.cronjob import CronJobController
 from kubesim.controllers.daemonset import DaemonSetController
@@ -60,10 +61,13 @@ CONTROLLERS: tuple[type[Controller], ...] = (  # in boot order
     EndpointsController,
     EndpointSliceMirroringController,
     ReplicationManager,
+    AttachDetachController,
+    VolumeAttacher,
 )
 
 __all__ = [
     "CONTROLLERS",
+    "AttachDetachController",
     "ClusterRoleAggregationController",
     "CronJobController",
     "DaemonSetController",
@@ -87,6 +91,7 @@ __all__ = [
     "StatefulSetController",
     "TaintEvictionController",
     "TokensController",
+    "VolumeAttacher",
     "VolumeProtectionController",
     "VolumeProvisioner",
 ]

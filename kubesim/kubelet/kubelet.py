@@ -31,6 +31,7 @@ from kubesim.kubelet.podworkers import PodWorkers
 from kubesim.kubelet.stages import PodStage
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.workload import Factory
+from kubesim.kubelet.volumemanager.inuse import VolumesInUse
 from kubesim.kubelet.volumemanager.storage import VolumeStore
 from kubesim.objects.kindnames import POD
 from kubesim.objects.pods import PodResources
@@ -111,6 +112,7 @@ class Kubelet:
         self._max_pods, self._job_seconds = max_pods, job_seconds
         self._stages = tuple(stages)
         self._disk, self._storage = VolumeStore(), storage or VolumeStore()
+        self._in_use = self._no_volumes()
         self._evictions: EvictionManager
         self._workers = self._pod_workers()
         self._reporter = NodeReporter(
@@ -121,6 +123,7 @@ class Kubelet:
             facts=lambda: self._evictions.facts(),
             images=self._images.status,
             pulls=lambda: self._images.pulled,
+            volumes=lambda: self._in_use.names(),
             log=self._write_line,
             event=partial(self.recorder.event, node_reference(node_name)),
         )
@@ -128,6 +131,9 @@ class Kubelet:
         self.down = False
         self.registered = False  # since it was switched on
         self._pods = self._informer()
+
+    def _no_volumes(self) -> VolumesInUse:
+        return VolumesInUse(lambda: self.worker.call_soon(self._reporter.report))
 
     def _pod_workers(self, previous: Mapping[str, PodRunner] | None = None) -> PodWorkers:
         return PodWorkers(
@@ -147,6 +153,7 @@ class Kubelet:
             job_seconds=self._job_seconds,
             disk=self._disk,
             storage=self._storage,
+            in_use=self._in_use,
             stages=self._stages,
             previous=previous,
         )
@@ -230,6 +237,7 @@ class Kubelet:
         self.down = self.registered = False
         self.worker = self.clock.worker(self.name)
         self._images.cancel_pulls()
+        self._in_use = self._no_volumes()
         self._workers = self._pod_workers(self._workers.runners)
         self._evictions = self._eviction_manager()
         self._pods = self._informer()

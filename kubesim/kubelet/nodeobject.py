@@ -17,7 +17,7 @@ from kubesim.clock import keyed_bytes
 from kubesim.errors import BadRequest
 from kubesim.kubelet.network import NodeNetwork
 from kubesim.objects import meta
-from kubesim.objects.wellknown import HOSTNAME_LABEL
+from kubesim.objects.wellknown import ATTACH_DETACH, HOSTNAME_LABEL
 
 if TYPE_CHECKING:
     from kubesim.objects.types import ContainerImageDict, NodeConditionDict, NodeDict
@@ -29,7 +29,6 @@ DEFAULT_LABELS = frozenset(
     (HOSTNAME_LABEL, OS_LABEL, ARCHITECTURE_LABEL, f"beta.{OS_LABEL}", f"beta.{ARCHITECTURE_LABEL}")
 )
 KUBELET_PORT = 10250
-ATTACH_DETACH = "volumes.kubernetes.io/controller-managed-attach-detach"
 
 
 def node_document(

@@ -143,6 +143,7 @@ class NodeReporter:
         facts: returns the conditions that the kubelet observes.
         images: returns the images of the node.
         pulls: returns the number of pulls so far; a new image is reported at the next heartbeat.
+        volumes: returns the attached volumes in use; a change is reported at the next heartbeat.
         log: writes a line of the kubelet's log.
         event: records an Event (type, reason, message) about the node.
     """
@@ -157,6 +158,7 @@ class NodeReporter:
         facts: Callable[[], Sequence[Fact]],
         images: Callable[[], list[ContainerImageDict]] = list,
         pulls: Callable[[], int] = int,
+        volumes: Callable[[], list[str]] = list,
         log: Callable[[str], None],
         event: Callable[[str, str, str], None],
     ) -> None:
@@ -165,7 +167,7 @@ class NodeReporter:
         self._name = name
         self._document = document
         self._facts = facts
-        self._images, self._pulls = images, pulls
+        self._images, self._pulls, self._volumes = images, pulls, volumes
         self._pulls_reported = 0
         self._log, self._event = log, event
         self._reported_at = 0.0
@@ -279,11 +281,12 @@ class NodeReporter:
         if node is None:
             return False  # deleted: a kubelet registers its node only when it starts
         self._record_schedulable(node)
-        conditions = (node.get("status") or {}).get("conditions") or ()
+        reported = node.get("status") or {}
+        conditions, volumes = reported.get("conditions") or (), self._volumes()
         since = self._clock.now() - self._reported_at
         pulls = self._pulls()
-        same_images = pulls == self._pulls_reported
-        if same_images and not report_is_due(conditions, self._facts(), since):
+        same = pulls == self._pulls_reported and volumes == (reported.get("volumesInUse") or [])
+        if same and not report_is_due(conditions, self._facts(), since):
             return False
 
         def write() -> None:
@@ -292,6 +295,8 @@ class NodeReporter:
             now, images = self._clock.timestamp(), self._images()
             fresh = reported_conditions(status.get("conditions") or (), self._facts(), now)
             fields = {"conditions": fresh} | ({"images": images} if images else {})
+            if volumes or "volumesInUse" in status:
+                status = {**status, "volumesInUse": volumes}
             self._api.update_status({**current, "status": {**status, **fields}})
             self._record_events(status, status)
 

@@ -30,6 +30,7 @@ from kubesim.kubelet.stages import PodStage, describe
 from kubesim.kubelet.usage.meter import Load
 from kubesim.kubelet.usage.models import PodModels, known_models
 from kubesim.kubelet.usage.workload import Factory
+from kubesim.kubelet.volumemanager.inuse import VolumesInUse
 from kubesim.kubelet.volumemanager.storage import VolumeStore
 from kubesim.objects import meta
 from kubesim.objects.kindnames import NODE, POD
@@ -56,6 +57,7 @@ class PodWorkers:
         memory_pressure: whether the node is short of memory.
         job_seconds: how long a program with an end runs if its command is not understood.
         disk, storage: the data of volumes: of the node, and what every node reaches.
+        in_use: the attached volumes that pods of the node use.
         stages: rules about the life of pods.
         previous: runners of the pods at the time of a power cut, by key: their logs are on the
             disk.
@@ -80,6 +82,7 @@ class PodWorkers:
         job_seconds: float,
         disk: VolumeStore,
         storage: VolumeStore,
+        in_use: VolumesInUse,
         stages: Sequence[PodStage],
         previous: Mapping[str, PodRunner] | None = None,
     ) -> None:
@@ -98,6 +101,7 @@ class PodWorkers:
             allocatable=(allocatable.cpu_milli, allocatable.memory_bytes),
             disk=disk,
             storage=storage,
+            in_use=in_use,
         )
         self._counts, self._log, self._stages = counts, log, stages
         self._memory_pressure = memory_pressure
@@ -258,6 +262,7 @@ class PodWorkers:
         self._requests.pop(key, None)
         runner.worker.call_soon(runner.remove)
         self._node_tools.disk.remove_pod(runner.uid)
+        self._node_tools.in_use.release(runner.uid)
         self._log(f"Removed pod {key}")
 
     def _ended(self, runner: PodRunner) -> None:
@@ -269,6 +274,7 @@ class PodWorkers:
     def _release(self, key: str, runner: PodRunner) -> None:
         if self.runners.get(key) is runner:
             self._requests.pop(key, None)
+        self._node_tools.in_use.release(runner.uid)
 
     def _refuse(self, pod: PodDict, reason: str, message: str) -> None:
         self._counts["refused"] += 1

@@ -48,6 +48,7 @@ BETA_STORAGE_PROVISIONER = "volume.beta.kubernetes.io/storage-provisioner"
 BETA_CLASS = "volume.beta.kubernetes.io/storage-class"
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 BETA_DEFAULT_CLASS = "storageclass.beta.kubernetes.io/is-default-class"
+MOUNT_SECONDS = "kubesim.dev/mount-seconds"
 NO_PROVISIONER = "kubernetes.io/no-provisioner"
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
@@ -133,6 +134,14 @@ def delays_binding(storage_class: StorageClassDict | None) -> bool:
     """Return whether a claim of this class waits for its first pod."""
     mode = (storage_class or {}).get("volumeBindingMode")
     return mode == WAIT_FOR_FIRST_CONSUMER
+
+
+def mount_seconds_of(storage_class: StorageClassDict) -> float:
+    """Return how long attaching, or mounting, takes by the class; 0 if it does not say a number."""
+    try:
+        return max(0.0, float(meta.annotations_of(storage_class).get(MOUNT_SECONDS, 0)))
+    except ValueError:
+        return 0.0
 
 
 def requested_size(claim: PersistentVolumeClaimDict) -> Fraction:

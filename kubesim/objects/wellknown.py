@@ -30,6 +30,7 @@ ACCOUNT_NAME, ACCOUNT_UID = (
 )
 """Annotations of such a Secret: the ServiceAccount."""
 
+ATTACH_DETACH = "volumes.kubernetes.io/controller-managed-attach-detach"
 TOKEN_VOLUME = "kube-api-access-"
 """Prefix of the name of a pod's volume with the token of its ServiceAccount."""
 

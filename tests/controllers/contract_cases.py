@@ -15,6 +15,7 @@ from kubesim import Cluster
 from kubesim.apiserver.bootstrap import ROOT_CA_DATA
 from kubesim.client import Controller
 from kubesim.controllers import (
+    AttachDetachController,
     ClusterRoleAggregationController,
     CronJobController,
     DaemonSetController,
@@ -38,6 +39,7 @@ from kubesim.controllers import (
     StatefulSetController,
     TaintEvictionController,
     TokensController,
+    VolumeAttacher,
     VolumeProtectionController,
     VolumeProvisioner,
 )
@@ -363,6 +365,32 @@ def delete_claim(name: str) -> Callable[[Cluster], object]:
     return lambda cluster: cluster.api.delete("PersistentVolumeClaim", name)
 
 
+def disk_user(node: str) -> dict[str, Any]:
+    """A pod on a node that uses the claim `a`."""
+    user = {"name": "data", "persistentVolumeClaim": {"claimName": "a"}}
+    spec = {**template()["spec"], "nodeName": node, "volumes": [user]}
+    return {"kind": "Pod", "metadata": {"name": f"on-{node}"}, "spec": spec}
+
+
+def attachments(cluster: Cluster) -> object:
+    """Where the disk is, as the attachments and the nodes say, and what runs."""
+    listed = [
+        (each["spec"]["nodeName"], each["status"])
+        for each in cluster.api.snapshot("VolumeAttachment")[0]
+    ]
+    nodes = [
+        meta.name_of(node)
+        for node in cluster.api.snapshot("Node")[0]
+        if node["status"].get("volumesAttached")
+    ]
+    return listed, nodes, [(meta.name_of(p), p["status"]["phase"]) for p in pods(cluster)]
+
+
+def one_node_has_the_disk(cluster: Cluster) -> None:
+    """At no moment two."""
+    assert len(cluster.api.snapshot("VolumeAttachment")[0]) <= 1
+
+
 SCENARIOS = (
     Scenario(
         PersistentVolumeController,
@@ -395,6 +423,24 @@ SCENARIOS = (
         lambda cluster: (names("PersistentVolumeClaim")(cluster), names("Pod")(cluster)),
         ["default/b", "default/none"],
         settle_seconds=60.0,
+    ),
+    Scenario(
+        AttachDetachController,
+        create(a_claim("a"), disk_user("node-1")),
+        (create(disk_user("node-2")), lambda cluster: cluster.api.delete("Pod", "on-node-1")),
+        attachments,
+        ["none"],
+        one_node_has_the_disk,
+        45.0,
+    ),
+    Scenario(
+        VolumeAttacher,
+        create(a_claim("a"), disk_user("node-1")),
+        (lambda cluster: cluster.api.delete("Pod", "on-node-1"), create(disk_user("node-2"))),
+        attachments,
+        ["none"],
+        one_node_has_the_disk,
+        45.0,
     ),
     Scenario(
         VolumeProvisioner,

@@ -49,6 +49,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
     ],
     "kubesim.controllers": [
         {
+            "attachdetach",
             "clusterrole",
             "garbage",
             "namespace",
@@ -87,7 +88,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"cron", "frozen", "intstr", "types", "wellknown"},
         {"kindnames", "meta", "selectors", "taints"},
         {"nodeaffinity", "pods", "progress", "references"},
-        {"usage", "volumes"},
+        {"attachments", "usage", "volumes"},
     ],
     "kubesim.rest": [
         {"http", "kubeconfig", "prometheus", "users"},

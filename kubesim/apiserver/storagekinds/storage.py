@@ -269,7 +269,6 @@ KINDS = (
     Kind(
         "VolumeAttachment",
         "volumeattachments",
-        kept="no volume is attached by it",
         group=GROUP,
         namespaced=False,
         validate=validate_attachment,

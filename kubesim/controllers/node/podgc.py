@@ -19,6 +19,7 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, RuleStep, Tools, retry_on_conflict
 from kubesim.errors import NotFound
 from kubesim.objects import meta
+from kubesim.objects.attachments import OUT_OF_SERVICE
 from kubesim.objects.kindnames import NODE, POD, D
 from kubesim.objects.meta import is_condition_true, set_condition
 from kubesim.objects.pods import is_finished, node_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 PERIOD_SECONDS = 20.0  # gcCheckPeriod
 TERMINATED_THRESHOLD = 12_500  # --terminated-pod-gc-threshold; 0 or less: never
 QUARANTINE_SECONDS = 40.0  # a node may be recreated under its name
-OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 COLLECT = "collect"  # the only key
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-garbage-collection"
 

@@ -64,6 +64,7 @@ class VolumeProtectionController(Controller):
         self._claims = self.informer(PERSISTENT_VOLUME_CLAIM, self._claim_changed)
         self._volumes = self.informer(PERSISTENT_VOLUME, self._volume_changed)
         self._pods = self.informer(POD, self._pod_changed, on_demand=True)
+        self._watches_pods = False
 
     def _claim_changed(self, event: ResourceEvent[PersistentVolumeClaimDict]) -> Iterable[str]:
         if event.type != "DELETED" and _is_due(event.object, CLAIM_FINALIZER):
@@ -102,8 +103,11 @@ class VolumeProtectionController(Controller):
         """Return the names of the pods that hold a claim; from then on pods are watched."""
         pods = self.api.snapshot(POD, meta.namespace_of(claim))[0]
         users = [meta.name_of(pod) for pod in pods if uses_claim(pod, meta.name_of(claim))]
-        if users:
+        if users and not self._watches_pods:
+            self._watches_pods = True
             self.demand()
+            # Look again once the pods are listed: they may be gone by then.
+            self.queue.add(f"claim/{meta.key_of(claim)}")
         return users
 
     def _sync(self, document: D, finalizer: str, user: str, change: str) -> None:

@@ -4,10 +4,14 @@ It serves the classes of the provisioners in `PROVISIONERS`, and every class wit
 ``kubesim.dev/provision-seconds``: so long it takes until a volume is there (0 s without it). A
 class with the annotation ``kubesim.dev/provision-error`` fails with that text.
 
-A volume is a host path. That of a class with WaitForFirstConsumer can be used only on the node that
-the scheduler has chosen, or, with the class's parameter ``topologyKey``, on all nodes that have the
-same value of that label (for example ``topology.kubernetes.io/zone``). Another volume can be used
-on every node, or on those of the class's first allowed topology.
+A volume of a class with WaitForFirstConsumer can be used only on the node that the scheduler has
+chosen, or, with the class's parameter ``topologyKey``, on all nodes with the same value of that
+label (for example ``topology.kubernetes.io/zone``). Another volume can be used on every node, or on
+those of the class's first allowed topology.
+
+A volume of one node, and all those of the provisioners in `HOST_PATHS`, are host paths. The others
+are disks of a CSI driver, which are attached to the nodes of their pods; of a class of another
+provisioner the driver is that provisioner.
 
 Source: sigs.k8s.io/sig-storage-lib-external-provisioner/controller/controller.go,
 github.com/kubernetes-csi/external-resizer/pkg/controller,
@@ -23,6 +27,7 @@ from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, EventRecorder, Tools
 from kubesim.errors import AlreadyExists, NotFound
 from kubesim.objects import meta
+from kubesim.objects.attachments import ATTACHMENT, volume_of_attachment
 from kubesim.objects.kindnames import (
     NODE,
     PERSISTENT_VOLUME,
@@ -50,17 +55,20 @@ if TYPE_CHECKING:
     )
     from kubesim.objects.types.affinity import NodeSelectorRequirementDict, NodeSelectorTermDict
 
-PROVISIONERS = (
-    "kubesim.dev/local",
+HOST_PATHS = (
     "rancher.io/local-path",
     "k8s.io/minikube-hostpath",
     "docker.io/hostpath",
     "microk8s.io/hostpath",
 )
+OWN_PROVISIONER, OWN_DRIVER = "kubesim.dev/local", "disk.kubesim.dev"
+PROVISIONERS = (OWN_PROVISIONER, *HOST_PATHS)
+MOST_DRIVER_NAME = 63
 PROVISION_SECONDS = "kubesim.dev/provision-seconds"
 PROVISION_ERROR = "kubesim.dev/provision-error"
 FOLDER = "/var/kubesim/volumes"
 RETRY_SECONDS = 15.0
+DELETE_RETRY_SECONDS = 2.0
 PROVISIONING = 'External provisioner is provisioning volume for claim "{}"'
 EXPANDING = "waiting for an external controller to expand this PVC"
 
@@ -78,6 +86,23 @@ def provision_seconds(storage_class: StorageClassDict) -> float:
         return max(0.0, float(meta.annotations_of(storage_class).get(PROVISION_SECONDS, 0)))
     except ValueError:
         return 0.0
+
+
+def driver_of(storage_class: StorageClassDict, topology: list[NodeSelectorRequirementDict]) -> str:
+    """Return the CSI driver of a new volume; "": it is a host path.
+
+    Args:
+        storage_class: its class.
+        topology: the labels that its nodes must have.
+    """
+    provisioner = str(storage_class.get("provisioner"))
+    of_one_node = any(item["key"] == HOSTNAME_LABEL for item in topology)
+    if of_one_node or provisioner in HOST_PATHS:
+        return ""
+    if provisioner == OWN_PROVISIONER:
+        return OWN_DRIVER
+    valid = meta.valid_dns1123_subdomain(provisioner) and len(provisioner) <= MOST_DRIVER_NAME
+    return provisioner if valid else ""
 
 
 def volume_for(
@@ -114,12 +139,16 @@ def volume_for(
                 "resourceVersion": str(claim["metadata"].get("resourceVersion") or ""),
                 "uid": meta.uid_of(claim),
             },
-            "hostPath": {"path": f"{FOLDER}/{name}_{key}", "type": "DirectoryOrCreate"},
             "persistentVolumeReclaimPolicy": str(storage_class.get("reclaimPolicy") or "Delete"),
             "storageClassName": meta.name_of(storage_class),
             "volumeMode": spec.get("volumeMode") or "Filesystem",
         },
     }
+    if driver := driver_of(storage_class, topology):
+        volume["spec"]["csi"] = {"driver": driver, "volumeHandle": name}
+    else:
+        path = f"{FOLDER}/{name}_{key}"
+        volume["spec"]["hostPath"] = {"path": path, "type": "DirectoryOrCreate"}
     if options := storage_class.get("mountOptions"):
         volume["spec"]["mountOptions"] = list(options)
     if topology:
@@ -269,11 +298,23 @@ class VolumeProvisioner(Controller):
             storage_class = self.api.peek(STORAGE_CLASS, class_name) if class_name else None
             if storage_class is None or not is_simulated(storage_class):
                 return
+        if node := self._attached_to(name):
+            message = f"persistentvolume {name} is still attached to node {node}"
+            self._recorder_of(provisioner).event(volume, "Warning", "VolumeFailedDelete", message)
+            self.queue.add_after(f"/{name}", DELETE_RETRY_SECONDS)
+            return
         try:
             self.api.delete("PersistentVolume", name, uid=meta.uid_of(volume))
             self.counts["deleted"] += 1
         except NotFound:
             return
+
+    def _attached_to(self, name: str) -> str:
+        """Return the node that a volume is attached to; "": none."""
+        for attachment in self.api.snapshot(ATTACHMENT)[0]:
+            if volume_of_attachment(attachment) == name:
+                return attachment["spec"]["nodeName"]
+        return ""
 
 
 def _awaits_volume(claim: PersistentVolumeClaimDict) -> bool:

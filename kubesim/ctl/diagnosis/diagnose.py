@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import Decision
+from kubesim.ctl.diagnosis.attachments import unattached_pod
 from kubesim.ctl.diagnosis.deletion import held_by_finalizers, held_pod
 from kubesim.ctl.diagnosis.facts import ApiObject, Diagnosis, Facts
 from kubesim.ctl.diagnosis.pods import failed_pod, gated_pod
@@ -47,7 +48,8 @@ def _diagnosis(facts: Facts, kind: str, obj: ApiObject, *, recorded: bool) -> Di
     """
     if kind == "Pod":
         pod = cast("PodDict", obj)
-        return held_pod(facts, pod) or gated_pod(pod) or (None if recorded else failed_pod(pod))
+        waiting = held_pod(facts, pod) or gated_pod(pod) or unattached_pod(facts, pod)
+        return waiting or (None if recorded else failed_pod(pod))
     if meta.is_terminating(obj) and kind != "Namespace":
         return held_by_finalizers(facts, obj)
     if kind == "StatefulSet":

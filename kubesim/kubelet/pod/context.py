@@ -25,6 +25,7 @@ from kubesim.kubelet.process.volumes import CLAIM, HOST_PATH, PodVolumes
 from kubesim.kubelet.shell.files import Volume
 from kubesim.kubelet.usage.models import PodModels
 from kubesim.kubelet.volumemanager.claims import volume_of_claim
+from kubesim.kubelet.volumemanager.inuse import VolumesInUse
 from kubesim.kubelet.volumemanager.storage import VolumeStore, path_on_node
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
@@ -47,6 +48,7 @@ class NodeTools:
         allocatable: of the node: CPU in millicores and memory in bytes.
         disk: of the node.
         storage: that every node reaches.
+        in_use: the attached volumes that pods of the node use.
     """
 
     host_ip: str
@@ -58,6 +60,7 @@ class NodeTools:
     allocatable: tuple[int, int] = (0, 0)
     disk: VolumeStore = field(default_factory=VolumeStore)
     storage: VolumeStore = field(default_factory=VolumeStore)
+    in_use: VolumesInUse = field(default_factory=VolumesInUse)
 
 
 class PodContext:

@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, cast
 
 from kubesim.kubelet.process.environment import Find
 from kubesim.objects import meta
-from kubesim.objects.volumes import claim_name_of, claim_names, class_of_claim
+from kubesim.objects.attachments import CSI_DRIVER, needs_attaching, unique_name
+from kubesim.objects.volumes import claim_name_of, claim_names, class_of_claim, mount_seconds_of
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import PersistentVolumeClaimDict, PersistentVolumeDict, PodDict
+    from kubesim.objects.types import (
+        PersistentVolumeClaimDict,
+        PersistentVolumeDict,
+        PodDict,
+        StorageClassDict,
+    )
 
-MOUNT_SECONDS = "kubesim.dev/mount-seconds"
 CLAIM, VOLUME = "PersistentVolumeClaim", "PersistentVolume"
 
 
@@ -61,27 +66,54 @@ def _why_unusable(name: str, find: Find) -> str:
 
 
 def mount_seconds(pod: PodDict, find: Find) -> float:
-    """Return how long the volumes of a pod's claims take to attach and to mount.
+    """Return how long it takes to mount the volumes of a pod's claims.
 
     The longest that a StorageClass of the claims says by the annotation
-    ``kubesim.dev/mount-seconds``; 0 without one, or if it is no number.
+    ``kubesim.dev/mount-seconds``; 0 without one, or if it is no number. A volume that is attached
+    to the node has taken its time for that.
 
     Args:
         pod: the pod.
-        find: looks up claims and classes.
+        find: looks up claims, volumes and classes.
     """
     longest = 0.0
     for name in claim_names(pod):
+        volume = volume_of_claim(name, find)
+        if volume is not None and is_attachable(volume, find):
+            continue
         claim = cast("PersistentVolumeClaimDict | None", find(CLAIM, name))
         class_name = "" if claim is None else class_of_claim(claim)
         storage_class = find("StorageClass", class_name) if class_name else None
         if storage_class is not None:
-            try:
-                seconds = float(meta.annotations_of(storage_class).get(MOUNT_SECONDS, 0))
-            except ValueError:
-                continue
-            longest = max(longest, seconds)
+            longest = max(longest, mount_seconds_of(cast("StorageClassDict", storage_class)))
     return longest
+
+
+def is_attachable(volume: PersistentVolumeDict, find: Find) -> bool:
+    """Return whether a volume has to be attached to the node before it is mounted.
+
+    Args:
+        volume: the volume.
+        find: looks up its CSIDriver.
+    """
+    driver = (volume["spec"].get("csi") or {}).get("driver") or ""
+    return needs_attaching(volume, find(CSI_DRIVER, driver) if driver else None)
+
+
+def attachable_volumes(pod: PodDict, find: Find) -> dict[str, str]:
+    """Return the volumes that must be attached to the node: name in the pod -> unique name.
+
+    Args:
+        pod: the pod.
+        find: looks up claims, volumes and drivers.
+    """
+    names = {}
+    for each in pod["spec"].get("volumes") or ():
+        claim = claim_name_of(each, meta.name_of(pod))
+        volume = volume_of_claim(claim, find) if claim else None
+        if volume is not None and is_attachable(volume, find):
+            names[str(each.get("name"))] = unique_name(volume)
+    return names
 
 
 def volume_of_claim(name: str, find: Find) -> PersistentVolumeDict | None:
