@@ -25,13 +25,14 @@ from kubesim.kubelet.volumemanager.storage import VolumeStore
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.kindnames import NODE, PERSISTENT_VOLUME
+from kubesim.objects.volumes import CLONED_FROM
 from kubesim.objects.wellknown import RESYNC_SECONDS, SIMULATED_NODE, SIMULATED_NODE_KWOK
 from kubesim.options import NodeOptions, check_node_options
 from kubesim.quantity import parse_quantity
 from kubesim.traffic import Traffic
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import NodeDict
+    from kubesim.objects.types import NodeDict, PersistentVolumeDict
 
 
 class Machines:
@@ -67,6 +68,13 @@ class Machines:
         self.kubelets = [self._make(f"node-{n}", {}) for n in range(1, number + 1)]
         self._of_nodes: dict[str, Kubelet] = {}  # of annotated Nodes, by name
         self._worker = tools.clock.worker(self.name)
+        self._volumes = Informer(
+            tools.api,
+            self._worker,
+            PERSISTENT_VOLUME,
+            on_event=self._volume_changed,
+            resync_seconds=RESYNC_SECONDS,
+        )
         self._nodes = Informer(
             tools.api,
             self._worker,
@@ -76,12 +84,14 @@ class Machines:
         )
 
     def start(self) -> None:
-        """Begin to watch for annotated Nodes."""
+        """Begin to watch for annotated Nodes, and for volumes that are clones."""
         self._nodes.start()
+        self._volumes.start()
 
     def stop(self) -> None:
         """Stop watching."""
         self._nodes.stop()
+        self._volumes.stop()
         self._worker.stop()
 
     def statistics(self) -> Document:
@@ -110,6 +120,17 @@ class Machines:
         self.kubelets.append(kubelet)
         kubelet.start()
         return name
+
+    # -- volumes ----------------------------------------------------------------------------------
+
+    def _volume_changed(self, event: ResourceEvent[PersistentVolumeDict]) -> None:
+        """Copy the files of the volume that a new one is a clone of."""
+        if event.type != "ADDED":
+            return
+        name = meta.annotations_of(event.object).get(CLONED_FROM)
+        source = self._tools.api.peek(PERSISTENT_VOLUME, name) if name else None
+        if source is not None:
+            self._storage.copy(source, event.object)
 
     # -- Nodes with the annotation ----------------------------------------------------------------
 

@@ -96,7 +96,7 @@ ROWS: list[tuple[Spec, str, str]] = [
     ),
     (claim(dataSource={"kind": "PersistentVolumeClaim"}), "spec.dataSource.name", "Required"),
     (
-        claim(dataSource={"kind": "Pod", "name": "x"}),
+        claim(dataSourceRef={"kind": "Pod", "name": "x"}),
         "spec.dataSource",
         "must be 'PersistentVolumeClaim' when referencing the default apiGroup",
     ),
@@ -242,6 +242,14 @@ def test_defaults_are_those_of_kubernetes(api: KubeAPI) -> None:
         }
     )
     assert copied["spec"]["dataSourceRef"] == copied["spec"]["dataSource"]
+    other = {"apiGroup": "hello.example.com", "kind": "Hello", "name": "x"}
+    foreign = api.create({**claim(dataSource=other), "metadata": {"name": "foreign"}})
+    assert "dataSource" not in foreign["spec"]
+    populated = api.create({**claim(dataSourceRef=other), "metadata": {"name": "populated"}})
+    assert populated["spec"]["dataSource"] == other
+    elsewhere = {"kind": "PersistentVolumeClaim", "name": "x", "namespace": "other"}
+    crossing = api.create({**claim(dataSourceRef=elsewhere), "metadata": {"name": "crossing"}})
+    assert not {"dataSource", "dataSourceRef"} & set(crossing["spec"])
     made = api.create(volume())
     assert made["spec"]["persistentVolumeReclaimPolicy"] == "Retain"
     assert made["spec"]["hostPath"] == {"path": "/mnt/a", "type": ""}

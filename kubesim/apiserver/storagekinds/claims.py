@@ -31,19 +31,35 @@ IMMUTABLE_SPEC = (
 def default_claim(claim: Document) -> None:
     """Default to volume mode Filesystem and phase Pending; keep dataSource and dataSourceRef equal.
 
-    A dataSource is copied to dataSourceRef, and the other way round for a reference to the claim's
-    own namespace.
+    A dataSource of another kind than a claim or a snapshot is dropped, and so is a dataSourceRef
+    to another namespace (feature gate CrossNamespaceVolumeDataSource, off). Then one of the two is
+    copied to the other.
+
+    Source: pkg/api/persistentvolumeclaim/util.go (DropDisabledFields,
+    EnforceDataSourceBackwardsCompatibility, NormalizeDataSources).
     """
     fill(claim, "spec", {})
     spec = claim["spec"]
     if isinstance(spec, dict):
         fill(spec, "volumeMode", "Filesystem")
         source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+        if isinstance(reference, dict) and reference.get("namespace"):
+            del spec["dataSourceRef"]
+            reference = None
+        if isinstance(source, dict) and not _is_cloneable(source):
+            del spec["dataSource"]
+            source = None
         if isinstance(source, dict) and reference is None:
             spec["dataSourceRef"] = dict(source)
-        elif isinstance(reference, dict) and source is None and not reference.get("namespace"):
-            spec["dataSource"] = {k: v for k, v in reference.items() if k != "namespace"}
+        elif isinstance(reference, dict) and source is None:
+            spec["dataSource"] = dict(reference)
     fill(claim, "status", {"phase": "Pending"})
+
+
+def _is_cloneable(source: Document) -> bool:
+    """Return whether a data source is a claim or a snapshot."""
+    kind = source.get("apiGroup") or "", source.get("kind")
+    return kind in (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
 
 
 def validate_access_modes(spec: Document, errors: FieldErrors) -> None:
@@ -111,10 +127,7 @@ def _validate_both_sources(spec: Document, errors: FieldErrors) -> None:
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
     if not isinstance(source, dict) or not isinstance(reference, dict):
         return
-    if reference.get("namespace"):
-        detail = "may not be specified when dataSourceRef.namespace is specified"
-        errors.invalid("spec", "spec.dataSource", detail)
-    elif any(source.get(field) != reference.get(field) for field in ("apiGroup", "kind", "name")):
+    if any(source.get(field) != reference.get(field) for field in ("apiGroup", "kind", "name")):
         errors.invalid("spec", "spec.dataSource", "must match dataSourceRef")
 
 

@@ -9,6 +9,9 @@ chosen, or, with the class's parameter ``topologyKey``, on all nodes with the sa
 label (for example ``topology.kubernetes.io/zone``). Another volume can be used on every node, or on
 those of the class's first allowed topology.
 
+A claim with another claim as its data source gets a copy of its volume (`datasource`); the
+host-path provisioners ignore data sources, as the real ones do.
+
 A volume of one node, and all those of the provisioners in `HOST_PATHS`, are host paths. The others
 are disks of a CSI driver, which are attached to the nodes of their pods; of a class of another
 provisioner the driver is that provisioner.
@@ -25,6 +28,12 @@ from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, EventRecorder, Tools
+from kubesim.controllers.persistentvolume.datasource import (
+    POPULATED,
+    UnusableSource,
+    has_populator,
+    source_of,
+)
 from kubesim.errors import AlreadyExists, NotFound
 from kubesim.objects import meta
 from kubesim.objects.attachments import ATTACHMENT, volume_of_attachment
@@ -35,6 +44,7 @@ from kubesim.objects.kindnames import (
     STORAGE_CLASS,
 )
 from kubesim.objects.volumes import (
+    CLONED_FROM,
     PROVISIONED_BY,
     SELECTED_NODE,
     STORAGE_PROVISIONER,
@@ -214,11 +224,16 @@ class VolumeProvisioner(Controller):
             )
             recorder.event(claim, "Normal", "Provisioning", message)
             self._ready_at[uid] = self.clock.now() + provision_seconds(storage_class)
+        if has_populator(claim):
+            recorder.event(claim, "Normal", "Provisioning", POPULATED)
+            return
         remaining = self._ready_at[uid] - self.clock.now()
         if remaining > 0:
             self.queue.add_after(meta.key_of(claim), remaining)
             return
-        if error := meta.annotations_of(storage_class).get(PROVISION_ERROR):
+        try:
+            volume = self._new_volume(claim, storage_class)
+        except UnusableSource as error:
             class_name = meta.name_of(storage_class)
             message = f'failed to provision volume with StorageClass "{class_name}": {error}'
             recorder.event(claim, "Warning", "ProvisioningFailed", message)
@@ -226,7 +241,6 @@ class VolumeProvisioner(Controller):
             self.queue.add_after(meta.key_of(claim), RETRY_SECONDS)
             return
         try:
-            volume = volume_for(claim, storage_class, self._topology(claim, storage_class))
             self.api.create(volume)
         except AlreadyExists:
             return
@@ -234,6 +248,24 @@ class VolumeProvisioner(Controller):
         self.counts["provisioned"] += 1
         message = f"Successfully provisioned volume {name}"
         recorder.event(claim, "Normal", "ProvisioningSucceeded", message)
+
+    def _new_volume(
+        self, claim: PersistentVolumeClaimDict, storage_class: StorageClassDict
+    ) -> PersistentVolumeDict:
+        """Return the volume of a claim; a clone names the volume that its data comes from.
+
+        Raises:
+            UnusableSource: its data source cannot be cloned, or the class fails on purpose.
+        """
+        source = None
+        if storage_class.get("provisioner") not in HOST_PATHS:  # these ignore data sources
+            source = source_of(claim, storage_class, self.api)
+        if error := meta.annotations_of(storage_class).get(PROVISION_ERROR):
+            raise UnusableSource(error)
+        volume = volume_for(claim, storage_class, self._topology(claim, storage_class))
+        if source is not None:
+            volume["metadata"]["annotations"][CLONED_FROM] = meta.name_of(source)
+        return volume
 
     def _topology(
         self, claim: PersistentVolumeClaimDict, storage_class: StorageClassDict

@@ -122,6 +122,13 @@ class VolumeStore:
         self._users[key] = user
         return self.directory(key)
 
+    def copy(self, source: PersistentVolumeDict, target: PersistentVolumeDict) -> None:
+        """Copy all files and directories of a volume into a new one."""
+        data, clone = self.data_of(source), self.data_of(target)
+        for path in data.paths():
+            clone.write(path, data.read(path) or "", append=False)
+        clone.directories.update(data.directories)
+
     def _sweep(self) -> None:
         """Drop the data of volumes that were deleted with policy Delete."""
         for key, (name, _, policy, _) in list(self._users.items()):
