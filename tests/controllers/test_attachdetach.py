@@ -312,3 +312,21 @@ def test_a_power_cut_does_not_detach(cluster: Cluster) -> None:
     assert phase(cluster, "a") == "Running"
     assert attached_to(cluster) == ["node-1"]
     assert len(events(cluster, "a")) == 1
+
+
+def test_a_volume_that_is_deleted_by_hand_is_detached(cluster: Cluster) -> None:
+    """Nothing is left of it, also in the node's status."""
+    cluster.api.create(user("a", "node-1"))
+    cluster.sleep(3)
+    name = volume(cluster)["metadata"]["name"]
+    retain = {"spec": {"persistentVolumeReclaimPolicy": "Retain"}}
+    cluster.api.patch("PersistentVolume", name, retain)
+    cluster.api.delete("Pod", "a", grace_period_seconds=0)
+    cluster.api.delete("PersistentVolumeClaim", "data")
+    cluster.sleep(0.5)
+    cluster.api.delete("PersistentVolume", name)
+    cluster.sleep(0.5)
+    assert cluster.api.list("PersistentVolume")["items"] == []
+    cluster.sleep(30)
+    assert attached_to(cluster) == []
+    assert "volumesAttached" not in cluster.api.get("Node", "node-1")["status"]

@@ -63,15 +63,22 @@ class AttachDetachController(Controller):
             POD, self._pod_changed, on_demand=True, indexers={"claim": claims_in_use}
         )
         self._nodes = self.informer(NODE, self._node_changed, on_demand=True)
+        self._deleted: dict[str, PersistentVolumeDict] = {}  # volumes that may be attached still
         self._since: dict[tuple[str, str], float] = {}  # (volume, node) -> no pod needs it there
         self._reported: set[tuple[str, str]] = set()  # (volume, pod's uid): Multi-Attach error
 
     # -- watch events ---------------------------------------------------------------------------
 
     def _volume_changed(self, event: ResourceEvent[PersistentVolumeDict]) -> Iterable[str]:
-        if (event.object.get("spec") or {}).get("csi") is not None:
-            self.demand()
-            yield meta.name_of(event.object)
+        name = meta.name_of(event.object)
+        if (event.object.get("spec") or {}).get("csi") is None:
+            return
+        if event.type == "DELETED":
+            self._deleted[name] = event.object
+        else:
+            self._deleted.pop(name, None)
+        self.demand()
+        yield name
 
     def _attachment_changed(self, event: ResourceEvent[VolumeAttachmentDict]) -> Iterable[str]:
         yield volume_of_attachment(event.object)
@@ -103,7 +110,7 @@ class AttachDetachController(Controller):
 
     def reconcile(self, key: str) -> None:
         """Attach a volume to the nodes that need it, and detach it from the others."""
-        volume = self._volumes.get(key)
+        volume = self._volumes.get(key) or self._deleted.get(key)
         if volume is None:
             return
         attachments = {
@@ -111,6 +118,8 @@ class AttachDetachController(Controller):
             for each in self.api.snapshot(ATTACHMENT)[0]
             if volume_of_attachment(each) == key
         }
+        if not attachments:
+            self._deleted.pop(key, None)
         users = self._users(volume)
         now = self.clock.now()
         states = {

@@ -26,6 +26,7 @@ from kubesim.objects.attachments import (
 from kubesim.objects.kindnames import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM
 from kubesim.objects.pods import node_of, phase_of
 from kubesim.objects.volumes import claim_names
+from kubesim.objects.wellknown import ATTACH_DETACH
 
 if TYPE_CHECKING:
     from kubesim.objects.types import PersistentVolumeDict, PodDict
@@ -38,7 +39,10 @@ def unattached_pod(facts: Facts, pod: PodDict) -> Diagnosis | None:
     names = claim_names(pod)
     if not names or not node_of(pod) or phase_of(pod) != "Pending":
         return None
-    status = (facts.node(node_of(pod)) or {}).get("status") or {}
+    node = facts.node(node_of(pod))
+    if node is None or ATTACH_DETACH not in meta.annotations_of(node):
+        return None
+    status = node.get("status") or {}
     attached = {each.get("name") for each in status.get("volumesAttached") or ()}
     for name in names:
         claim = facts.api.peek(PERSISTENT_VOLUME_CLAIM, name, meta.namespace_of(pod))

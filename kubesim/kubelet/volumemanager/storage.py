@@ -52,6 +52,8 @@ def storage_key(volume: PersistentVolumeDict) -> str:
     True
     """
     spec: ReadOnlyDocument = volume["spec"]
+    if csi := spec.get("csi"):
+        return f"{csi.get('driver')}^{csi.get('volumeHandle')}"
     sources = {
         name: {field: value for field, value in source.items() if field not in HOW_IT_IS_MOUNTED}
         for name, source in spec.items()
