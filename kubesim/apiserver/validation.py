@@ -252,7 +252,7 @@ def validate_metadata(metadata: Document, errors: FieldErrors) -> None:
     if metadata.get("labels") is not None:
         validate_labels(metadata["labels"], "metadata.labels", errors)
     if metadata.get("annotations") is not None:
-        _validate_annotations(metadata["annotations"], errors)
+        validate_annotations(metadata["annotations"], "metadata.annotations", errors)
     if metadata.get("finalizers") is not None:
         _validate_finalizers(metadata["finalizers"], errors)
     if metadata.get("ownerReferences") is not None:
@@ -272,11 +272,8 @@ def validate_metadata_update(metadata: Document, old: Document, errors: FieldErr
     existing = old.get("finalizers") or []
     added = [name for name in metadata.get("finalizers") or [] if name not in existing]
     if added:
-        errors.forbidden(
-            "metadata.finalizers",
-            "no new finalizers can be added if the object is being deleted, found new finalizers "
-            f"{added}",
-        )
+        rule = "no new finalizers can be added if the object is being deleted, found new finalizers"
+        errors.forbidden("metadata.finalizers", f"{rule} {added}")
 
 
 def validate_name(
@@ -355,18 +352,24 @@ def _at_most(length: int) -> str:
     return f"must be no more than {length} bytes"
 
 
-def _validate_annotations(annotations: Any, errors: FieldErrors) -> None:
+def validate_annotations(annotations: Any, path: str, errors: FieldErrors) -> None:
+    """Validate the annotations of an object or of a template.
+
+    Args:
+        annotations: key -> value.
+        path: path of the field.
+        errors: collects the errors.
+    """
     size = 0
-    for key, value in errors.mapping("metadata.annotations", annotations).items():
+    for key, value in errors.mapping(path, annotations).items():
         if message := label_key_error(key.lower()):
-            errors.invalid("metadata.annotations", key, message)
+            errors.invalid(path, key, message)
         if not isinstance(value, str):
-            path = f"metadata.annotations[{key}]"
-            errors.invalid(path, value, MUST_BE_STRING)
+            errors.invalid(f"{path}[{key}]", value, MUST_BE_STRING)
         else:
             size += len(key.encode()) + len(value.encode())
     if size > MAX_ANNOTATIONS_BYTES:
-        errors.too_long("metadata.annotations", MAX_ANNOTATIONS_BYTES)
+        errors.too_long(path, MAX_ANNOTATIONS_BYTES)
 
 
 def _validate_finalizers(finalizers: Any, errors: FieldErrors) -> None:
@@ -386,12 +389,10 @@ def _validate_owners(owners: Any, errors: FieldErrors) -> None:
         for field in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(field):
                 errors.invalid(f"{path}.{field}", owner.get(field) or "", "must not be empty")
+        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
+            errors.invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner")
         if owner.get("controller") is True:
             controllers.append(str(owner.get("name")))
     if len(controllers) > 1:
-        errors.invalid(
-            path,
-            owners,
-            'Only one reference can have Controller set to true. Found "true" in references for '
-            + " and ".join(controllers),
-        )
+        rule = 'Only one reference can have Controller set to true. Found "true" in references for'
+        errors.invalid(path, owners, f"{rule} {' and '.join(controllers)}")

@@ -52,7 +52,7 @@ UNTYPED = {"Any", "Document", "ReadOnlyDocument", "dict", "object"}
 GENERIC = ("apiserver", "rest", "store")
 
 # The hooks of kinds take documents that are not checked yet; each further kind has some.
-HOOKS = ("apiserver/clusterkinds/", "apiserver/storagekinds/")
+HOOKS = ("apiserver/clusterkinds/", "apiserver/kindrules/", "apiserver/storagekinds/")
 
 # Names `Document` and `ReadOnlyDocument` in the code. Measured: 192 and 595; before the TypedDicts
 # were used 1,127 and 597.

@@ -13,7 +13,6 @@ from __future__ import annotations
 from kubesim.apiserver.clusterkinds.rules import (
     validate_host,
     validate_path_segment,
-    validate_prefixed_path,
 )
 from kubesim.apiserver.kinds.rules import validate_immutable
 from kubesim.apiserver.kinds.services import NAME_RULE as SERVICE_NAME_RULE
@@ -24,6 +23,7 @@ from kubesim.apiserver.podvalidation.formats import (
     validate_dns_subdomain,
     validate_ip,
     validate_port,
+    validate_prefixed_path,
 )
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import FieldErrors, fill

@@ -11,10 +11,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
 
-from kubesim.apiserver.clusterkinds.rules import (
-    validate_cidr,
-    validate_path_segment,
-)
+from kubesim.apiserver.clusterkinds.rules import validate_path_segment
+from kubesim.apiserver.kindrules.addresses import validate_cidr
 from kubesim.apiserver.kinds.rules import validate_immutable
 from kubesim.apiserver.podvalidation.formats import (
     IP_RULE,

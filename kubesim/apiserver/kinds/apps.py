@@ -14,6 +14,7 @@ from kubesim.apiserver.kinds.rules import (
     validate_int_or_percent,
     validate_long_running,
     validate_numbers,
+    validate_revision,
     validate_share,
     validate_workload,
 )
@@ -261,6 +262,7 @@ def validate_statefulset(statefulset: Document, errors: FieldErrors) -> None:
     validate_numbers(spec, "spec", ("minReadySeconds", "revisionHistoryLimit"), errors)
     path = "spec.persistentVolumeClaimRetentionPolicy"
     retention = errors.mapping(path, spec.get("persistentVolumeClaimRetentionPolicy"))
+    validate_numbers(spec.get("ordinals") or {}, "spec.ordinals", ("start",), errors)
     for field in ("whenDeleted", "whenScaled"):
         if retention.get(field) is not None:
             errors.one_of(f"{path}.{field}", retention[field], ("Retain", "Delete"))
@@ -342,6 +344,7 @@ KINDS = (
         "controllerrevisions",
         group="apps",
         default=default_revision,
+        validate=validate_revision,
         validate_update=validate_revision_update,
         status=False,
     ),

@@ -26,6 +26,7 @@ from kubesim.apiserver.kinds.rules import (
     validate_numbers,
     validate_template_spec,
 )
+from kubesim.apiserver.podvalidation.formats import validate_prefixed_path
 from kubesim.apiserver.podvalidation.selectors import validate_selector
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import FieldErrors, fill
@@ -47,6 +48,7 @@ IMMUTABLE_FIELDS = (
     "managedBy",
     "successPolicy",
 )
+MAX_MANAGED_BY = 63
 JOB_NUMBERS = (
     "parallelism",
     "completions",
@@ -162,6 +164,10 @@ def validate_job_spec(job: Document, errors: FieldErrors) -> None:
     if len(errors.causes) == before:
         _validate_mode(job, spec, errors)
     _validate_policies(spec, errors)
+    if spec.get("managedBy") is not None:
+        validate_prefixed_path("spec.managedBy", spec["managedBy"], errors)
+        if len(spec["managedBy"]) > MAX_MANAGED_BY:
+            errors.too_long("spec.managedBy", MAX_MANAGED_BY)
     pod_spec = validate_template_spec(spec, errors)
     policy = pod_spec.get("restartPolicy")
     if policy == "Always":
@@ -281,6 +287,8 @@ def validate_cronjob(cronjob: Document, errors: FieldErrors) -> None:
         template_errors.invalid(
             "spec.selector", job_spec["selector"], "`selector` will be auto-generated"
         )
+    if job_spec.get("manualSelector"):
+        template_errors.not_supported("spec.manualSelector", True, ("nil", "false"))
     validate_job_spec({"metadata": {"name": name}, "spec": job_spec}, template_errors)
     errors.causes.extend(
         replace(cause, field=f"spec.jobTemplate.{cause.field}") for cause in template_errors.causes

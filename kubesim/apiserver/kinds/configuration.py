@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from kubesim.apiserver.kindrules.endpoints import validate_endpoints
 from kubesim.apiserver.kinds.rules import (
     IMMUTABLE,
     MAX_DATA_BYTES,
@@ -22,9 +21,6 @@ from kubesim.apiserver.kinds.rules import (
 )
 from kubesim.apiserver.podvalidation.bounds import validate_limit_item, validate_quota_scopes
 from kubesim.apiserver.podvalidation.formats import (
-    IP_RULE,
-    PORT_RULE,
-    valid_ip,
     validate_config_key,
 )
 from kubesim.apiserver.podvalidation.resources import (
@@ -32,15 +28,10 @@ from kubesim.apiserver.podvalidation.resources import (
     validate_quota_resource_name,
 )
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill
+from kubesim.apiserver.validation import FieldErrors, fill
 from kubesim.objects.frozen import Document, objects_in
-from kubesim.objects.meta import valid_dns1123_label
-from kubesim.objects.wellknown import ACCOUNT_NAME, PORT_PROTOCOLS, TOKEN_SECRET
+from kubesim.objects.wellknown import ACCOUNT_NAME, TOKEN_SECRET
 
-LINK_LOCAL_MULTICAST: dict[int, IPv4Network | IPv6Network] = {
-    4: IPv4Network("224.0.0.0/24"),
-    6: IPv6Network("ff02::/16"),
-}
 REQUIRED_KEYS = {  # type of secret -> keys that its data must have
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
     "kubernetes.io/dockercfg": (".dockercfg",),
@@ -166,57 +157,6 @@ def default_endpoints(endpoints: Document) -> None:
     for subset in objects_in(endpoints.get("subsets")):
         for port in objects_in(subset.get("ports")):
             fill(port, "protocol", "TCP")
-
-
-def validate_endpoints(endpoints: Document, errors: FieldErrors) -> None:
-    """Validate subsets: there are addresses, they may be reached, and ports have unique names.
-
-    Source: pkg/apis/core/validation/validation.go (validateEndpointSubsets).
-    """
-    for path, subset in errors.items("subsets", endpoints.get("subsets")):
-        ready = errors.items(f"{path}.addresses", subset.get("addresses"))
-        unready = errors.items(f"{path}.notReadyAddresses", subset.get("notReadyAddresses"))
-        if not ready and not unready:
-            errors.required(path, "must specify `addresses` or `notReadyAddresses`")
-        for item, address in [*ready, *unready]:
-            _validate_address(item, address, errors)
-        ports = errors.items(f"{path}.ports", subset.get("ports"))
-        for item, port in ports:
-            _validate_endpoint_port(item, port, len(ports) > 1, errors)
-
-
-def _validate_address(path: str, address: Mapping[str, object], errors: FieldErrors) -> None:
-    if not valid_ip(address.get("ip")):
-        errors.invalid(f"{path}.ip", address.get("ip"), IP_RULE)
-        return
-    ip = ip_address(str(address["ip"]))
-    hostname = address.get("hostname")
-    if hostname and not valid_dns1123_label(hostname):
-        errors.invalid(f"{path}.hostname", hostname, LABEL_RULE)
-    for forbidden, rule in (
-        (ip.is_unspecified, "may not be unspecified (0.0.0.0 or ::)"),
-        (ip.is_loopback, "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
-        (ip.is_link_local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
-        (
-            ip in LINK_LOCAL_MULTICAST[ip.version],
-            "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
-        ),
-    ):
-        if forbidden:
-            errors.invalid(f"{path}.ip", address["ip"], rule)
-
-
-def _validate_endpoint_port(
-    path: str, port: Mapping[str, object], needs_name: bool, errors: FieldErrors
-) -> None:
-    name, number = port.get("name"), port.get("port", 0)
-    if needs_name and not name:
-        errors.required(f"{path}.name")
-    elif name and not valid_dns1123_label(name):
-        errors.invalid(f"{path}.name", name, LABEL_RULE)
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 65536:
-        errors.invalid(f"{path}.port", number, PORT_RULE)
-    errors.one_of(f"{path}.protocol", port.get("protocol"), PORT_PROTOCOLS)
 
 
 KINDS = (

@@ -7,9 +7,12 @@ plugin/pkg/admission/defaulttolerationseconds, plugin/pkg/admission/nodetaint.
 from __future__ import annotations
 
 from kubesim.apiserver.admission.serviceaccount import mount_token
+from kubesim.apiserver.kindrules.finalizers import validate_finalizer
+from kubesim.apiserver.kindrules.nodes import validate_node_spec, validate_node_update
 from kubesim.apiserver.kinds.pods import (
     admit_pod,
     default_pod,
+    refuse_ephemeral_containers,
     validate_pod,
     validate_pod_update,
 )
@@ -17,12 +20,12 @@ from kubesim.apiserver.kinds.rules import (
     MAX_DATA_BYTES,
     validate_immutable_data,
 )
-from kubesim.apiserver.podvalidation.formats import validate_config_key
+from kubesim.apiserver.podvalidation.formats import validate_config_key, validate_label_name
 from kubesim.apiserver.registry import VERBS, Kind, ServerView
 from kubesim.apiserver.validation import LABEL_RULE, MUST_BE_STRING, FieldErrors, fill
 from kubesim.objects.frozen import Document, objects_in
 from kubesim.objects.meta import valid_dns1123_label
-from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, NOT_READY, TAINT_EFFECTS
+from kubesim.objects.wellknown import NAMESPACE_NAME_LABEL, NOT_READY
 from kubesim.quantity import parse_quantity
 
 NAMESPACE_FINALIZER = "kubernetes"  # FinalizerKubernetes
@@ -69,12 +72,11 @@ def admit_namespace(_server: ServerView, namespace: Document, old: Document | No
 
 
 def validate_namespace(namespace: Document, errors: FieldErrors) -> None:
-    """Validate that spec.finalizers are strings."""
+    """Validate spec.finalizers (ValidateNamespace, validateFinalizerName)."""
     finalizers = errors.mapping("spec", namespace.get("spec")).get("finalizers")
-    if finalizers is not None and not (
-        isinstance(finalizers, list) and all(isinstance(item, str) for item in finalizers)
-    ):
-        errors.invalid("spec.finalizers", finalizers, "must be a list of strings")
+    for index, name in enumerate(finalizers or ()):
+        validate_label_name("spec.finalizers", name, errors)
+        validate_finalizer(f"spec.finalizers[{index}]", name, errors)
 
 
 def default_node(node: Document) -> None:
@@ -116,17 +118,8 @@ def admit_node(api: ServerView, node: Document, old: Document | None) -> None:
 
 
 def validate_node(node: Document, errors: FieldErrors) -> None:
-    """Validate taints: a key, an effect, and each pair of them once."""
-    spec = errors.mapping("spec", node.get("spec"))
-    effects = []
-    for path, taint in errors.items("spec.taints", spec.get("taints")):
-        key, effect = taint.get("key"), taint.get("effect")
-        if not key:
-            errors.required(f"{path}.key", "name part must be non-empty")
-        errors.one_of(f"{path}.effect", effect, TAINT_EFFECTS)
-        if (key, effect) in effects:
-            errors.duplicate(path, taint)
-        effects.append((key, effect))
+    """Validate spec and resources of a Node."""
+    validate_node_spec(node.get("spec") or {}, errors)
     validate_node_status(node, errors)
 
 
@@ -200,6 +193,7 @@ KINDS = (
         default=default_node,
         admit=admit_node,
         validate=validate_node,
+        validate_update=validate_node_update,
         status_at_creation=True,
         validate_status=validate_node_status,
         counts_generation=False,
@@ -212,6 +206,7 @@ KINDS = (
         categories=("all",),
         default=default_pod,
         admit=admit_pod,
+        validate_new=refuse_ephemeral_containers,
         complete=mount_token,
         validate=validate_pod,
         validate_update=validate_pod_update,

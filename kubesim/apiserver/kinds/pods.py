@@ -356,6 +356,12 @@ def validate_pod(pod: Document, errors: FieldErrors) -> None:
         errors.forbidden("spec.nodeName", rule)
 
 
+def refuse_ephemeral_containers(pod: Document, errors: FieldErrors) -> None:
+    """Refuse a new pod with ephemeral containers: a subresource adds them (ValidatePodCreate)."""
+    if (pod.get("spec") or {}).get("ephemeralContainers"):
+        errors.forbidden("spec.ephemeralContainers", "cannot be set on create")
+
+
 def validate_pod_update(new: Document, old: Document, errors: FieldErrors) -> None:
     """Forbid changes of a pod's spec, except of images, the deadline and added tolerations.
 

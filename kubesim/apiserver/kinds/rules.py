@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kubesim.apiserver.kinds.pods import default_pod_spec, validate_pod_spec
 from kubesim.apiserver.podvalidation.selectors import validate_selector
-from kubesim.apiserver.validation import FieldErrors, fill, validate_labels
+from kubesim.apiserver.validation import FieldErrors, fill, validate_annotations, validate_labels
 from kubesim.objects.frozen import Document
 from kubesim.objects.intstr import is_percentage, number_in
 
@@ -35,13 +35,13 @@ def validate_numbers(spec: Document, path: str, fields: Iterable[str], errors: F
 
     Args:
         spec: the object that has the fields.
-        path: its path.
+        path: its path; "" is the object itself.
         fields: names of the fields.
         errors: collects the errors.
     """
     for field in fields:
         if spec.get(field) is not None:
-            errors.whole_number(f"{path}.{field}", spec[field])
+            errors.whole_number(f"{path}.{field}" if path else field, spec[field])
 
 
 def validate_int_or_percent(path: str, value: object, errors: FieldErrors) -> bool:
@@ -133,6 +133,13 @@ def validate_immutable_data(
                 errors.forbidden(field, "field is immutable when `immutable` is set")
 
 
+def validate_revision(revision: Document, errors: FieldErrors) -> None:
+    """Validate a ControllerRevision (pkg/apis/apps/validation, ValidateControllerRevision)."""
+    if revision.get("data") is None:
+        errors.required("data", "data is mandatory")
+    validate_numbers(revision, "", ("revision",), errors)
+
+
 # -- selectors and templates -----------------------------------------------------------------------
 
 
@@ -148,12 +155,17 @@ def default_template(spec: Document) -> None:
 
 
 def template_labels(spec: Document, errors: FieldErrors) -> Document:
-    """Validate the labels of a workload's pod template and return them; {} after an error."""
+    """Validate labels and annotations of a workload's pod template; return the labels, or {}.
+
+    Source: ValidatePodTemplateSpec, whose paths leave out `metadata`.
+    """
     template = errors.mapping("spec.template", spec.get("template"))
-    path = "spec.template.metadata"
-    labels = errors.mapping(path, template.get("metadata")).get("labels")
+    metadata = errors.mapping("spec.template.metadata", template.get("metadata"))
+    labels = metadata.get("labels")
     if labels is not None:
-        validate_labels(labels, f"{path}.labels", errors)
+        validate_labels(labels, "spec.template.labels", errors)
+    if metadata.get("annotations") is not None:
+        validate_annotations(metadata["annotations"], "spec.template.annotations", errors)
     return labels if isinstance(labels, dict) else {}
 
 
@@ -188,6 +200,9 @@ def validate_template_spec(spec: Document, errors: FieldErrors) -> Document:
     pod_spec = errors.mapping("spec.template.spec", template.get("spec"))
     typed: PodSpecDict = template.get("spec") or {}
     validate_pod_spec(typed, "spec.template.spec", errors)
+    if typed.get("ephemeralContainers"):
+        rule = "ephemeral containers not allowed in pod template"
+        errors.forbidden("spec.template.spec.ephemeralContainers", rule)
     return pod_spec
 
 

@@ -5,39 +5,37 @@ does; kubesim uses the random stream ``cluster-ips``, so that a run with the sam
 addresses.
 
 Source: pkg/apis/core/v1/defaults.go (SetDefaults_Service), pkg/apis/core/validation/validation.go
-(ValidateService), pkg/registry/core/service/{strategy.go,ipallocator}.
+(see kindrules), pkg/registry/core/service/{strategy.go,ipallocator}.
 """
 
 from __future__ import annotations
 
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
-from kubesim.apiserver.kinds.rules import IMMUTABLE
-from kubesim.apiserver.podvalidation.formats import IP_RULE, PORT_RULE, valid_ip
+from kubesim.apiserver.kindrules.services import (
+    HEADLESS,
+    NODE_PORTS,
+    WITH_NODE_PORTS,
+    is_externally_accessible,
+    needs_health_check,
+    validate_service,
+    validate_service_update,
+)
 from kubesim.apiserver.registry import Kind, ServerView
-from kubesim.apiserver.validation import LABEL_RULE, FieldErrors, fill, validate_labels
+from kubesim.apiserver.validation import fill
 from kubesim.errors import Cause, Invalid
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, objects_in
-from kubesim.objects.meta import valid_dns1123_label, valid_dns1123_subdomain
-from kubesim.objects.wellknown import PORT_PROTOCOLS
+from kubesim.objects.meta import valid_dns1123_label
 
 SERVICE_RANGE = IPv4Network("10.96.0.0/12")  # kubeadm's --service-cluster-ip-range
 RESERVED = 16  # first addresses, for manual allocation (10.96.0.1, 10.96.0.10)
-NODE_PORTS = range(30_000, 32_768)  # --service-node-port-range
 API_SERVER = ("172.18.0.2", 6443)  # address and port, as in a cluster of kind
 AFFINITY_SECONDS = 10_800
-TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-HEADLESS = "None"
-POLICIES = ("Cluster", "Local")
 NAME_RULE = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
     "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
     "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
-)
-PORT_NAME_RULE = (
-    "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-), at most 15 of them, "
-    "with at least one letter"
 )
 
 
@@ -57,8 +55,12 @@ def default_service(service: Document) -> None:
         return
     fill(spec, "type", "ClusterIP")
     fill(spec, "sessionAffinity", "None")
-    if spec["sessionAffinity"] == "ClientIP":
-        fill(spec, "sessionAffinityConfig", {"clientIP": {"timeoutSeconds": AFFINITY_SECONDS}})
+    if spec["sessionAffinity"] == "None":
+        spec.pop("sessionAffinityConfig", None)
+    elif spec["sessionAffinity"] == "ClientIP":
+        fill(spec, "sessionAffinityConfig", {})
+        fill(spec["sessionAffinityConfig"], "clientIP", {})
+        fill(spec["sessionAffinityConfig"]["clientIP"], "timeoutSeconds", AFFINITY_SECONDS)
     for port in objects_in(spec.get("ports")):
         fill(port, "protocol", "TCP")
         if port.get("targetPort") in (None, 0, "") and port.get("port") is not None:
@@ -67,7 +69,7 @@ def default_service(service: Document) -> None:
         fill(spec, "internalTrafficPolicy", "Cluster")
         fill(spec, "ipFamilies", ["IPv4"])
         fill(spec, "ipFamilyPolicy", "SingleStack")
-    if spec["type"] in ("NodePort", "LoadBalancer"):
+    if is_externally_accessible(spec):
         fill(spec, "externalTrafficPolicy", "Cluster")
     if spec["type"] == "LoadBalancer":
         fill(spec, "allocateLoadBalancerNodePorts", True)
@@ -85,6 +87,7 @@ def admit_service(api: ServerView, service: Document, old: Document | None) -> N
     if not isinstance(spec, dict):
         return
     before = (old or {}).get("spec") or {}
+    _drop_dependent_fields(spec, before)
     if spec.get("type") == "ExternalName":
         return
     if before.get("type") not in (None, "ExternalName"):
@@ -99,8 +102,41 @@ def admit_service(api: ServerView, service: Document, old: Document | None) -> N
     elif spec["clusterIP"] not in (HEADLESS, before.get("clusterIP")):
         _check_free(service, str(spec["clusterIP"]), others)
     fill(spec, "clusterIPs", [spec["clusterIP"]])
-    if spec.get("type") in ("NodePort", "LoadBalancer"):
+    if spec.get("type") in WITH_NODE_PORTS:
         _allocate_node_ports(api, spec, before, others)
+
+
+def _drop_dependent_fields(spec: Document, before: Document) -> None:
+    """Drop the fields that only the old type had, if the client sends them back unchanged.
+
+    So that ``kubectl patch service web -p '{"spec":{"type":"ClusterIP"}}'`` works.
+
+    Args:
+        spec: of the new Service; it is changed in place.
+        before: of the stored Service; {} at creation.
+
+    Source: pkg/registry/core/service/strategy.go (dropTypeDependentFields).
+    """
+
+    def drop(*fields: str) -> None:
+        for field in fields:
+            if field in before and spec.get(field) == before[field]:
+                spec.pop(field, None)
+
+    type_, old_type = spec.get("type"), before.get("type")
+    if type_ == "ExternalName" != old_type:
+        drop("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
+    if old_type in WITH_NODE_PORTS and type_ not in WITH_NODE_PORTS:
+        allocated = {_port_key(port): port.get("nodePort") for port in before.get("ports") or ()}
+        for port in objects_in(spec.get("ports")):
+            if port.get("nodePort") and port["nodePort"] == allocated.get(_port_key(port)):
+                del port["nodePort"]
+    if old_type == "LoadBalancer" != type_:
+        drop("loadBalancerClass", "allocateLoadBalancerNodePorts")
+    if is_externally_accessible(before) and not is_externally_accessible(spec):
+        drop("externalTrafficPolicy")
+    if needs_health_check(before) and not needs_health_check(spec):
+        drop("healthCheckNodePort")
 
 
 def _others(api: ServerView, service: Document) -> list[Document]:
@@ -155,6 +191,8 @@ def _allocate_node_ports(
 ) -> None:
     """Set node ports: the allocated ones, the requested ones, and free ones for the other ports."""
     allocated = {_port_key(port): port.get("nodePort") for port in before.get("ports") or ()}
+    if needs_health_check(spec):
+        fill(spec, "healthCheckNodePort", before.get("healthCheckNodePort"))
     in_use = {port.get("nodePort") for spec in others for port in spec.get("ports") or ()}
     ports = list(objects_in(spec.get("ports")))
     in_use |= {port.get("nodePort") for port in ports}
@@ -165,115 +203,13 @@ def _allocate_node_ports(
             candidate = rng.choice(NODE_PORTS)
             port["nodePort"] = None if candidate in in_use else candidate
             in_use.add(candidate)
+    while needs_health_check(spec) and not spec["healthCheckNodePort"]:
+        candidate = rng.choice(NODE_PORTS)
+        spec["healthCheckNodePort"] = None if candidate in in_use else candidate
 
 
 def _port_key(port: Document) -> tuple[object, object]:
     return port.get("port"), port.get("protocol")
-
-
-def validate_service(service: Document, errors: FieldErrors) -> None:
-    """Validate type, ports, addresses and selector."""
-    spec = errors.mapping("spec", service.get("spec"))
-    type_ = spec.get("type")
-    errors.one_of("spec.type", type_, TYPES)
-    errors.one_of("spec.sessionAffinity", spec.get("sessionAffinity"), ("ClientIP", "None"))
-    if spec.get("selector") is not None:
-        validate_labels(spec["selector"], "spec.selector", errors)
-    headless = spec.get("clusterIP") == HEADLESS
-    ports = errors.items("spec.ports", spec.get("ports"))
-    if not ports and not headless and type_ != "ExternalName":
-        errors.required("spec.ports")
-    _validate_ports(ports, type_, errors)
-    _validate_address(spec, type_, errors)
-    for field in ("internalTrafficPolicy", "externalTrafficPolicy"):
-        if spec.get(field) is not None:
-            errors.one_of(f"spec.{field}", spec[field], POLICIES)
-    if type_ == "ExternalName":
-        name = spec.get("externalName")
-        if not name:
-            errors.required("spec.externalName")
-        elif not valid_dns1123_subdomain(name.removesuffix(".") if isinstance(name, str) else name):
-            errors.invalid("spec.externalName", name, "a lowercase RFC 1123 subdomain is needed")
-
-
-def _validate_ports(ports: list[tuple[str, Document]], type_: object, errors: FieldErrors) -> None:
-    names: set[str] = set()
-    port_keys: list[tuple[object, object]] = []
-    for path, port in ports:
-        name = port.get("name")
-        if not name and len(ports) > 1:
-            errors.required(f"{path}.name")
-        elif name and not valid_dns1123_label(name):
-            errors.invalid(f"{path}.name", name, LABEL_RULE)
-        elif name and name in names:
-            errors.duplicate(f"{path}.name", name)
-        names.add(str(name))
-        errors.one_of(f"{path}.protocol", port.get("protocol"), PORT_PROTOCOLS)
-        _validate_port(f"{path}.port", port.get("port", 0), errors)
-        target = port.get("targetPort")
-        if isinstance(target, str):
-            if not valid_port_name(target):
-                errors.invalid(f"{path}.targetPort", target, PORT_NAME_RULE)
-        else:
-            _validate_port(f"{path}.targetPort", target, errors)
-        node_port = port.get("nodePort")
-        if node_port and type_ in ("ClusterIP", "ExternalName"):
-            detail = f"may not be used when `type` is '{type_}'"
-            errors.forbidden(f"{path}.nodePort", detail)
-        elif node_port and node_port not in NODE_PORTS:
-            detail = "provided port is not in the valid range. The range of valid ports is "
-            errors.invalid(f"{path}.nodePort", node_port, f"{detail}30000-32767")
-        if _port_key(port) in port_keys:
-            errors.duplicate(path, {"protocol": port.get("protocol"), "port": port.get("port")})
-        port_keys.append(_port_key(port))
-
-
-def valid_port_name(name: str) -> bool:
-    """Return whether a name is a valid port name: at most 15 characters, at least one letter."""
-    return (
-        valid_dns1123_label(name)
-        and len(name) <= 15
-        and "--" not in name
-        and any(letter.isalpha() for letter in name)
-    )
-
-
-def _validate_port(path: str, port: object, errors: FieldErrors) -> None:
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536:
-        errors.invalid(path, port, PORT_RULE)
-
-
-def _validate_address(spec: Document, type_: object, errors: FieldErrors) -> None:
-    address, listed = spec.get("clusterIP"), spec.get("clusterIPs")
-    if type_ == "ExternalName":
-        if address:
-            rule = "may not be set when `type` is 'ExternalName'"
-            errors.forbidden("spec.clusterIPs", rule)
-        return
-    if address == HEADLESS and type_ in ("NodePort", "LoadBalancer"):
-        rule = "may not be set to 'None' for LoadBalancer services"
-        if type_ == "NodePort":
-            rule = "may not be set to 'None' for NodePort services"
-        errors.invalid("spec.clusterIPs[0]", address, rule)
-    if listed is not None and (not isinstance(listed, list) or listed[:1] != [address]):
-        rule = "first value must match `clusterIP`"
-        errors.invalid("spec.clusterIPs", listed, rule)
-    elif address and address != HEADLESS and not valid_ip(address):
-        errors.invalid("spec.clusterIPs[0]", address, IP_RULE)
-
-
-def validate_service_update(new: Document, old: Document, errors: FieldErrors) -> None:
-    """Forbid changes of the cluster IP, except from or to the type ExternalName.
-
-    Args:
-        new, old: the object after and before the update.
-        errors: receives the violations.
-    """
-    after, before = new.get("spec") or {}, old.get("spec") or {}
-    is_allocated = "ExternalName" not in (after.get("type"), before.get("type"))
-    if is_allocated and before.get("clusterIP") and after.get("clusterIP") != before["clusterIP"]:
-        shown = [after.get("clusterIP")]
-        errors.invalid("spec.clusterIPs[0]", shown, IMMUTABLE)
 
 
 def kubernetes_service() -> list[Document]:

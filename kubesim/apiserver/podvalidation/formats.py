@@ -36,6 +36,9 @@ ENV_NAME_RULE = (
     "a valid environment variable name must consist only of printable ASCII characters other "
     "than '='"
 )
+PATH_RULE = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"
+PREFIXED_RULE = 'must be a domain-prefixed path (such as "acme.io/foo")'
+_HTTP_PATH = re.compile(r"[A-Za-z0-9/\-._~%!$&'()*+,;=:]+", re.ASCII)
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 _PORT_NAME = re.compile(r"[-a-z0-9]+", re.ASCII)
 
@@ -160,6 +163,26 @@ def validate_config_key(path: str, key: str, errors: FieldErrors) -> None:
         errors.invalid(path, key, f"must not be '{key}'")
     elif key.startswith(".."):
         errors.invalid(path, key, "must not start with '..'")
+
+
+def validate_prefixed_path(path: str, value: str, errors: FieldErrors) -> None:
+    """Validate a path below a domain, such as ``acme.io/foo`` (IsDomainPrefixedPath).
+
+    Args:
+        path: path of the field.
+        value: its value.
+        errors: collects the errors.
+    """
+    if not value:
+        errors.required(path)
+        return
+    host, _, rest = value.partition("/")
+    if not host or not rest:
+        errors.invalid(path, value, PREFIXED_RULE)
+        return
+    validate_dns_subdomain(path, host, errors)
+    if not _HTTP_PATH.fullmatch(rest):
+        errors.invalid(path, rest, PATH_RULE)
 
 
 # -- addresses -------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """A pod's DNS, hosts file and names.
 
 Source: pkg/apis/core/validation/validation.go (validatePodDNSConfig, ValidateHostAliases,
-validateOS, validateReadinessGates).
+validateOS, validateLinux, validateWindows, validateReadinessGates).
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from kubesim.apiserver.podvalidation.formats import (
     validate_label_name,
 )
 from kubesim.apiserver.validation import FieldErrors
+from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.meta import MAX_NAME
+from kubesim.objects.pods import CONTAINER_LISTS
 
 if TYPE_CHECKING:
     from kubesim.objects.types import PodSpecDict
@@ -125,7 +127,7 @@ def validate_readiness_gates(spec: PodSpecDict, path: str, errors: FieldErrors) 
 
 
 def validate_os(spec: PodSpecDict, path: str, errors: FieldErrors) -> None:
-    """Validate the operating system of a pod.
+    """Validate the operating system of a pod, and that it sets nothing of the other one.
 
     Args:
         spec: has an os.
@@ -133,6 +135,61 @@ def validate_os(spec: PodSpecDict, path: str, errors: FieldErrors) -> None:
         errors: collects the errors.
     """
     if name := spec["os"].get("name"):
-        errors.one_of(f"{path}.os", name, ("linux", "windows"))
+        if errors.one_of(f"{path}.os", name, ("linux", "windows")):
+            _refuse_fields_of_other_systems(spec, path, name, errors)
     else:
         errors.required(f"{path}.os.name", "cannot be empty")
+
+
+# Source: validateLinux, validateWindows.
+FOR_LINUX = ("hostUsers", "hostPID", "hostIPC", "shareProcessNamespace")
+POD_CONTEXT_FOR_LINUX = (
+    "appArmorProfile",
+    "seLinuxOptions",
+    "seccompProfile",
+    "fsGroup",
+    "fsGroupChangePolicy",
+    "sysctls",
+    "runAsUser",
+    "runAsGroup",
+    "supplementalGroups",
+    "supplementalGroupsPolicy",
+)
+CONTEXT_FOR_LINUX = (
+    "appArmorProfile",
+    "seLinuxOptions",
+    "seccompProfile",
+    "capabilities",
+    "readOnlyRootFilesystem",
+    "privileged",
+    "allowPrivilegeEscalation",
+    "procMount",
+    "runAsUser",
+    "runAsGroup",
+)
+
+
+def _refuse_fields_of_other_systems(
+    spec: PodSpecDict, path: str, system: str, errors: FieldErrors
+) -> None:
+    rule = "cannot be set for a windows pod"
+    of_pod: tuple[str, ...]
+    of_container: tuple[str, ...]
+    of_pod, of_container = POD_CONTEXT_FOR_LINUX, CONTEXT_FOR_LINUX
+    if system == "linux":
+        rule = "windows options cannot be set for a linux pod"
+        of_pod = of_container = ("windowsOptions",)
+
+    def refuse(holder: ReadOnlyDocument, place: str, fields: tuple[str, ...]) -> None:
+        for field in fields:
+            if holder.get(field) not in (None, [], ""):
+                errors.forbidden(f"{place}.{field}", rule)
+
+    fields: ReadOnlyDocument = spec
+    refuse(fields.get("securityContext") or {}, f"{path}.securityContext", of_pod)
+    if system == "windows":
+        refuse(fields, path, FOR_LINUX)
+    for name in CONTAINER_LISTS:
+        for index, container in enumerate(fields.get(name) or ()):
+            place = f"{path}.{name}[{index}].securityContext"
+            refuse(container.get("securityContext") or {}, place, of_container)

@@ -9,6 +9,8 @@ from kubesim.apiserver.validation import FieldErrors
 from kubesim.objects.frozen import Document, objects_in
 from kubesim.objects.pods import CONTAINER_LISTS
 
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+ONLY_ADDITIONS = "only additions are allowed (no mutations or deletions)"
 POD_IS_FIXED = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
@@ -20,29 +22,78 @@ POD_IS_FIXED = (
 def validate_spec_update(new: Document, old: Document, errors: FieldErrors) -> None:
     """Forbid changes of a pod's spec, except of images, the deadline and added tolerations.
 
+    The scheduler may still be told more about a pod that waits for a scheduling gate.
+
     Args:
         new, old: the object after and before the update.
         errors: receives the violations.
     """
     before, after = old.get("spec") or {}, new.get("spec") or {}
-    if not isinstance(after, dict) or _fixed_part(before) != _fixed_part(after):
-        errors.forbidden("spec", POD_IS_FIXED)
+    for field in ("containers", "initContainers"):
+        if len(before.get(field) or ()) != len(after.get(field) or ()):
+            rule = "pod updates may not add or remove containers"
+            errors.forbidden(f"spec.{field}", rule)
+            return
+    deadline, previous = after.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
+    if previous is not None and (deadline is None or deadline > previous):
+        rule = "must be less than or equal to previous value"
+        if deadline is None:
+            rule = "must not update from a positive integer to nil value"
+        errors.invalid("spec.activeDeadlineSeconds", deadline, rule)
         return
-    gates = [gate.get("name") for gate in before.get("schedulingGates") or ()]
-    for gate in objects_in(after.get("schedulingGates")):
-        if gate.get("name") not in gates:
-            rule = "only deletion is allowed, but found new scheduling gate"
-            errors.forbidden("spec.schedulingGates", f"{rule} '{gate.get('name')}'")
+    _validate_placement_update(after, before, errors)
+    gated = bool(before.get("schedulingGates"))
+    if _fixed_part(before, gated) != _fixed_part(after, gated):
+        errors.forbidden("spec", POD_IS_FIXED)
+
+
+def _validate_placement_update(after: Document, before: Document, errors: FieldErrors) -> None:
+    """Validate changes of tolerations, gates, and of the wishes of a pod that has gates."""
     tolerations = _without_seconds(after)
     if any(toleration not in tolerations for toleration in _without_seconds(before)):
         errors.forbidden(
             "spec.tolerations",
             "existing toleration can not be modified except its tolerationSeconds",
         )
-    deadline, previous = after.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
-    if previous is not None and (deadline is None or deadline > previous):
-        rule = "must be less than or equal to previous value"
-        errors.invalid("spec.activeDeadlineSeconds", deadline, rule)
+    gates = [gate.get("name") for gate in before.get("schedulingGates") or ()]
+    for gate in objects_in(after.get("schedulingGates")):
+        if gate.get("name") not in gates:
+            rule = "only deletion is allowed, but found new scheduling gate"
+            errors.forbidden("spec.schedulingGates", f"{rule} '{gate.get('name')}'")
+    if not gates:
+        return
+    labels, previous = after.get("nodeSelector") or {}, before.get("nodeSelector") or {}
+    if not previous.items() <= labels.items():
+        errors.invalid("spec.nodeSelector", labels, ONLY_ADDITIONS)
+    _validate_terms_update(_node_terms(after), _node_terms(before), errors)
+
+
+def _node_terms(spec: Document) -> list[Document]:
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    terms: list[Document] = (affinity.get(REQUIRED) or {}).get("nodeSelectorTerms") or []
+    return terms
+
+
+def _validate_terms_update(
+    after: list[Document], before: list[Document], errors: FieldErrors
+) -> None:
+    """Validate that terms of node affinity are only narrowed (validateNodeAffinityMutation)."""
+    path = f"spec.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms"
+    if before and len(after) != len(before):
+        rule = "no additions/deletions to non-empty NodeSelectorTerms list are allowed"
+        errors.invalid(path, after, rule)
+        return
+    for index, (term, previous) in enumerate(zip(after, before, strict=False)):
+        if not _has_only_additions(term, previous):
+            errors.invalid(f"{path}[{index}]", term, ONLY_ADDITIONS)
+
+
+def _has_only_additions(term: Document, previous: Document) -> bool:
+    fields = ("matchExpressions", "matchFields")
+    if not any(previous.get(field) for field in fields):
+        return not any(term.get(field) for field in fields)
+    pairs = [(term.get(field) or [], previous.get(field) or []) for field in fields]
+    return all(items[: len(earlier)] == earlier for items, earlier in pairs)
 
 
 def _without_seconds(spec: Document) -> list[Document]:
@@ -51,14 +102,16 @@ def _without_seconds(spec: Document) -> list[Document]:
     return [{k: v for k, v in item.items() if k != "tolerationSeconds"} for item in tolerations]
 
 
-def _fixed_part(spec: Document) -> Document:
+def _fixed_part(spec: Document, gated: bool) -> Document:
     """Return a pod spec without the fields that may change."""
-    may_change = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
+    may_change = ["activeDeadlineSeconds", "tolerations", "schedulingGates"]
+    if gated:
+        may_change += ["nodeSelector", "affinity"]
     fixed = {k: v for k, v in spec.items() if k not in may_change}
+    if gated:
+        affinity = spec.get("affinity") or {}
+        fixed["affinity"] = {k: v for k, v in affinity.items() if k != "nodeAffinity"}
     for field in CONTAINER_LISTS:
         if isinstance(spec.get(field), list):
-            fixed[field] = [
-                {k: v for k, v in item.items() if k != "image"} if isinstance(item, dict) else item
-                for item in spec[field]
-            ]
+            fixed[field] = [{k: v for k, v in item.items() if k != "image"} for item in spec[field]]
     return fixed

@@ -288,6 +288,21 @@ def _validate_downward_file(
     _validate_mode(f"{path}.mode", file.get("mode"), errors)
 
 
+def _ephemeral(source: Any, path: str, errors: FieldErrors) -> None:
+    """Validate the claim that is made for the pod (ValidatePersistentVolumeClaimTemplate)."""
+    template = source.get("volumeClaimTemplate")
+    if template is None:
+        return
+    place, spec = f"{path}.volumeClaimTemplate.spec", template.get("spec") or {}
+    if not spec.get("accessModes"):
+        errors.required(f"{place}.accessModes", "at least 1 access mode is required")
+    storage = ((spec.get("resources") or {}).get("requests") or {}).get("storage")
+    if storage is None:
+        errors.required(f"{place}.resources[storage]")
+    else:
+        errors.positive_quantity(f"{place}.resources[storage]", storage, parse_quantity)
+
+
 RULES: dict[str, Callable[[Any, str, FieldErrors], None]] = {
     "emptyDir": _empty_dir,
     "hostPath": _host_path,
@@ -298,4 +313,5 @@ RULES: dict[str, Callable[[Any, str, FieldErrors], None]] = {
     "downwardAPI": _downward,
     "projected": _projected,
     "image": _image,
+    "ephemeral": _ephemeral,
 }

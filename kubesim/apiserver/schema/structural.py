@@ -37,6 +37,9 @@ from kubesim.apiserver.validation import FieldErrors
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 
+UNEXPECTED_TYPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What code that expects a decoded document may raise: the document is checked then, not before."""
+
 Check = Callable[[object, str], "list[Fault] | None"]
 """check(value, path) -> faults, or None."""
 

@@ -68,7 +68,7 @@ def _validate_parameters(
         return
     if "" in parameters:
         errors.invalid("parameters", "", "field can not be empty.")
-    size = sum(len(name) + len(value) for name, value in parameters.items())
+    size = sum(len(name) + len(value or "") for name, value in parameters.items())
     if size > MOST_PARAMETER_BYTES:
         errors.too_long("parameters", MOST_PARAMETER_BYTES)
 

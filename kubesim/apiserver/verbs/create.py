@@ -13,6 +13,7 @@ from typing import Unpack
 from kubesim.apiserver.admission import limits, quotas
 from kubesim.apiserver.core import Core, freeze_or_refuse, raise_if_invalid, streams_unchanged
 from kubesim.apiserver.fieldmanager.manager import FieldManager
+from kubesim.apiserver.kindrules.finalizers import validate_finalizers
 from kubesim.apiserver.options import (
     DIRECTIVES,
     IGNORE,
@@ -26,6 +27,7 @@ from kubesim.apiserver.schema import strict
 from kubesim.apiserver.schema.canonical import make_canonical
 from kubesim.apiserver.schema.pruning import prune
 from kubesim.apiserver.schema.structural import (
+    UNEXPECTED_TYPE,
     check_document,
     full_shape_of,
     refuse_wrong_types,
@@ -158,6 +160,8 @@ class WritePath:
         if old is None or metadata.get("generateName") != before.get("generateName"):
             validate_name(kind.valid_name, kind.name_rule, metadata, errors)
         validate_metadata(metadata, errors)
+        if metadata.get("finalizers") and not kind.custom:
+            validate_finalizers(kind.group, metadata["finalizers"], errors)
         if kind.validate is not None:
             kind.validate(new, errors)
         if old is not None and not errors.causes:
@@ -218,7 +222,7 @@ class ObjectCreator:
         return created
 
     def complete(self, document: Document) -> Document:
-        """Return a new object of the server's own as it would be stored; raises as `create`."""
+        """Return a new object of the server's own as it would be stored."""
         kind, new = self._path.prepare(document)
         self._path.set_namespace(kind, new["metadata"], None)
         return self._insert(kind, new, True, "", None)
@@ -291,14 +295,19 @@ class ObjectCreator:
     def _admit(self, kind: Kind, new: Document) -> None:
         """Set the defaults of a new object, and check every rule."""
         core, store = self._core, self._core.store
-        if kind.default is not None:
-            kind.default(new)
-        if kind.admit is not None:
-            kind.admit(core, new, None)
+        try:
+            if kind.default is not None:
+                kind.default(new)
+            if kind.admit is not None:
+                kind.admit(core, new, None)
+        except UNEXPECTED_TYPE:
+            refuse_wrong_types(kind, new)
+            raise
         namespace = new["metadata"].get("namespace", "")
         if kind.qualified_kind in limits.LIMITED_KINDS:
             ranges = store.list(f"{limits.PREFIX}{namespace}/").items
             if ranges:
+                refuse_wrong_types(kind, new)
                 limits.admit_limits(kind, new, ranges)
         if kind.counts_generation and kind.counted_field in new:
             new["metadata"]["generation"] = 1
@@ -310,12 +319,7 @@ class ObjectCreator:
             quotas.admit_quota(core, kind, new, quotas_there)
 
     def _store(self, kind: Kind, new: Document, dry_run: bool) -> Document:
-        """Store a new object in an existing namespace that is not being deleted.
-
-        Args:
-            kind: of the object.
-            new: the object; it is changed in place: it gets its resourceVersion.
-            dry_run: check everything, and store nothing.
+        """Store a new object, which gets its resourceVersion, in an existing namespace.
 
         Raises:
             AlreadyExists: the name is taken.
@@ -349,10 +353,8 @@ class ObjectCreator:
         if kv is None:
             raise self._core.not_found(self._core.registry.find("Namespace"), namespace)
         if "deletionTimestamp" in kv.value["metadata"]:
-            reason = (
-                f"unable to create new content in namespace {namespace} because it is being "
-                "terminated"
-            )
+            ending = "because it is being terminated"
+            reason = f"unable to create new content in namespace {namespace} {ending}"
             raise Forbidden(
                 f'{kind.resource} "{name}" is forbidden: {reason}',
                 kind=kind.plural,
@@ -392,7 +394,6 @@ def _is_revision(version: object) -> bool:
     A string that is no number is accepted, as by the real server.
     Source: k8s.io/apiserver/pkg/storage/etcd3/store.go (Create), storage/api_object_versioner.go.
     """
-    if version is None or version == "":
-        return False
-    is_number = isinstance(version, str) and version.isascii() and version.isdigit()
-    return int(str(version)) != 0 if is_number else not isinstance(version, str)
+    if not isinstance(version, str):
+        return version is not None
+    return version.isascii() and version.isdigit() and int(version) != 0

@@ -19,7 +19,12 @@ from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.options import WriteOptions
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.canonical import make_canonical
-from kubesim.apiserver.schema.structural import refuse_wrong_types_in_status, status_shape_of
+from kubesim.apiserver.schema.structural import (
+    UNEXPECTED_TYPE,
+    refuse_wrong_types,
+    refuse_wrong_types_in_status,
+    status_shape_of,
+)
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.apiserver.verbs.create import SET_BY_THE_SERVER, WritePath
 from kubesim.errors import NotFound
@@ -104,10 +109,14 @@ class ObjectWriter:
             changed: Document = thaw(new)
             if kind.status:
                 changed["status"] = {}  # no defaults for it: it stays as it is
-            if kind.default is not None:
-                kind.default(changed)
-            if kind.admit is not None:
-                kind.admit(self._core, changed, old)
+            try:
+                if kind.default is not None:
+                    kind.default(changed)
+                if kind.admit is not None:
+                    kind.admit(self._core, changed, old)
+            except UNEXPECTED_TYPE:
+                refuse_wrong_types(kind, changed)
+                raise
             if kind.status:
                 changed.pop("status", None)
                 if "status" in old:
