@@ -14,6 +14,15 @@ pkg/controller/{status,establish,finalizer}, pkg/apiserver/customresource_handle
 
 from __future__ import annotations
 
+from kubesim.apiserver.kindrules.definitions import (
+    DNS_1035_RULE,
+    valid_dns1035_label,
+    validate_columns,
+    validate_definition_names,
+    validate_definition_options,
+    validate_subresources,
+)
+from kubesim.apiserver.kindrules.structuralschemas import check_structure
 from kubesim.apiserver.kinds.rules import same_spec_fields, validate_immutable
 from kubesim.apiserver.registry import Kind, KindVersion, ScalePaths, ServerView
 from kubesim.apiserver.schema.custom import (
@@ -23,13 +32,12 @@ from kubesim.apiserver.schema.custom import (
     fill_defaults,
 )
 from kubesim.apiserver.schema.shapes import Shape
-from kubesim.apiserver.validation import LABEL_RULE, SUBDOMAIN_RULE, FieldErrors, fill
+from kubesim.apiserver.validation import SUBDOMAIN_RULE, FieldErrors, fill
 from kubesim.errors import AlreadyExists
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import (
     name_of,
     set_condition,
-    valid_dns1123_label,
     valid_dns1123_subdomain,
 )
 
@@ -124,12 +132,7 @@ def validate_definition(definition: Document, errors: FieldErrors) -> None:
         errors.invalid("spec.group", group, SUBDOMAIN_RULE)
     elif "." not in str(group):
         errors.invalid("spec.group", group, "should be a domain with at least one dot")
-    for field in ("plural", "singular", "kind", "listKind"):
-        value = names.get(field)
-        if not value:
-            errors.required(f"spec.names.{field}")
-        elif not valid_dns1123_label(str(value).lower()):
-            errors.invalid(f"spec.names.{field}", value, LABEL_RULE)
+    validate_definition_names(names, errors)
     expected_name = f"{names.get('plural')}.{group}"
     if group and names.get("plural") and name_of(definition) != expected_name:
         rule = 'must be spec.names.plural+"."+spec.group'
@@ -138,6 +141,7 @@ def validate_definition(definition: Document, errors: FieldErrors) -> None:
         errors.required("spec.scope")
     else:
         errors.one_of("spec.scope", spec["scope"], SCOPES)
+    validate_definition_options(definition, errors)
     versions = errors.items("spec.versions", spec.get("versions"))
     if sum(version.get("storage") is True for _, version in versions) != 1:
         errors.invalid("spec.versions", spec.get("versions"), ONE_STORAGE)
@@ -150,8 +154,8 @@ def _validate_version(version: Document, path: str, names: set[str], errors: Fie
     name = version.get("name")
     if not name:
         errors.required(f"{path}.name")
-    elif not valid_dns1123_label(name):
-        errors.invalid(f"{path}.name", name, LABEL_RULE)
+    elif not valid_dns1035_label(name):
+        errors.invalid(f"{path}.name", name, DNS_1035_RULE)
     if str(name) in names:
         errors.duplicate(f"{path}.name", name)
     names.add(str(name))
@@ -164,7 +168,12 @@ def _validate_version(version: Document, path: str, names: set[str], errors: Fie
     elif schema.get("type") != "object":
         errors.invalid(f"{inside}.type", schema.get("type"), "must be object at the root")
     else:
+        before = len(errors.causes)
         check_schema(schema, inside, errors)
+        if len(errors.causes) == before:
+            check_structure(schema, inside, errors)
+    validate_columns(version, path, errors)
+    validate_subresources(version, path, errors)
 
 
 def validate_definition_update(new: Document, old: Document, errors: FieldErrors) -> None:
