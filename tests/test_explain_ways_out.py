@@ -185,7 +185,12 @@ def test_a_pod_in_its_grace_period_is_said_to_stop() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "reference"),
-    [("StatefulSet", "statefulset/db"), ("Deployment", "replicaset"), ("Job", "job/db")],
+    [
+        ("StatefulSet", "statefulset/db"),
+        ("Deployment", "replicaset"),
+        ("Deployment", "deployment/db"),
+        ("Job", "job/db"),
+    ],
 )
 def test_a_full_quota_is_named_and_a_larger_one_helps(kind: str, reference: str) -> None:
     """The refusal, not the missing pod; every kind of workload tells the same."""
@@ -363,6 +368,9 @@ def test_a_liveness_kill_names_the_probe_and_its_failures() -> None:
         assert step.result.startswith("failed 3 times in a row: ")
         assert "No such file" in step.result
         assert latest.would_change_if.startswith("its liveness probe succeeded")
+    with copies(restarted({**command, **probe("false")})) as (asked, _):
+        records = [d for d in asked.explain("pod/x").decisions if "starts again" in d.verdict]
+        assert records[-1].would_change_if.endswith("said: nothing (it wrote no output)")
     with copies(restarted({**command, **probe("cat", "/etc/hostname")})) as (_, tried):
         assert restarts(tried) == 0
 
@@ -432,6 +440,27 @@ def test_a_scheduling_gate_is_named_and_its_removal_helps() -> None:
 
 
 # -- services --------------------------------------------------------------------------------------
+
+
+def test_a_service_without_a_selector_says_so() -> None:
+    """No controller lists its endpoints; with the proposed selector they are there."""
+
+    def build(cluster: Cluster) -> None:
+        cluster.api.create(workload("Deployment", "web", 2))
+        cluster.api.create(service("web", {}))
+        alias = service("alias", {})
+        alias["spec"] |= {"type": "ExternalName", "externalName": "db.example.com"}
+        cluster.api.create(alias)
+        cluster.sleep(20)
+
+    with copies(build) as (asked, tried):
+        latest = asked.explain("service/web").latest
+        assert latest.binding == "spec.selector"
+        assert latest.would_change_if.startswith("spec.selector were set, or an EndpointSlice")
+        tried.api.patch("Service", "web", {"spec": {"selector": {"app": "web"}}})
+        tried.sleep(2)
+        assert ready_endpoints(tried, "web") == 2
+        assert "DNS answers with db.example.com" in asked.explain("service/alias").latest.verdict
 
 
 def test_a_selector_that_matches_nothing_names_the_nearest_labels() -> None:

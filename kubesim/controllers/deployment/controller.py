@@ -27,6 +27,7 @@ from kubesim.controllers.deployment.state import SyncState
 from kubesim.controllers.deployment.sync import DeploymentSync
 from kubesim.controllers.shared.controllerrefs import claim
 from kubesim.controllers.shared.podstatus import why_not_ready
+from kubesim.controllers.shared.refusals import way_out_of
 from kubesim.objects import meta
 from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.kindnames import DEPLOYMENT, POD, REPLICA_SET
@@ -204,6 +205,8 @@ class DeploymentController(Controller):
             pods = self._pods_of(state.new) if state.new is not None else ()
             steps += decisions.new_pod_steps(deployment, state.new, pods)
             steps.append(decisions.deadline_step(deployment, self.clock.seconds_at))
+        failure = next((step.result for step in steps if step.rule == "replica failure"), "")
+        way_out = way_out_of(failure) if failure else plan.unless
         if state.paused:
             binding = f"spec.paused: only changes of size are made ({binding})"
         verdict = "; ".join(state.actions)
@@ -226,8 +229,8 @@ class DeploymentController(Controller):
             deployment,
             verdict,
             steps=steps,
-            binding=binding,
-            would_change_if=RESUME if state.paused else plan.unless,
+            binding=failure or binding,
+            would_change_if=RESUME if state.paused else way_out,
             data={
                 "replicas": status.get("replicas", 0),
                 "updated": status.get("updatedReplicas", 0),

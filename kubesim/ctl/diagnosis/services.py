@@ -24,11 +24,13 @@ MOST_PODS = 5  # that a text names
 
 
 def unanswered_service(facts: Facts, service: ServiceDict) -> Diagnosis | None:
-    """Return why a Service with a selector has nobody behind it; None if requests arrive."""
+    """Return why a Service has nobody behind it; None if a selector finds who answers."""
     spec = service["spec"]
     selector: Mapping[str, str] = spec.get("selector") or {}
-    if not selector or spec.get("type") == "ExternalName":
-        return None
+    if spec.get("type") == "ExternalName":
+        return _alias(str(spec.get("externalName")))
+    if not selector:
+        return _no_selector(meta.name_of(service))
     pods = [pod for pod in facts.pods_in(meta.namespace_of(service)) if not is_finished(pod)]
     matching = [pod for pod in pods if selector.items() <= dict(meta.labels_of(pod)).items()]
     if not matching:
@@ -40,6 +42,27 @@ def unanswered_service(facts: Facts, service: ServiceDict) -> Diagnosis | None:
         if (wrong := _no_such_port(service, port, serving or matching)) is not None:
             return wrong
     return None
+
+
+def _alias(name: str) -> Diagnosis:
+    return Diagnosis(
+        f"an alias: DNS answers with {name}, and no pod is behind it",
+        (RuleStep("type", {"externalName": name}, "ExternalName", DEBUG),),
+        "spec.type",
+        "spec.type were ClusterIP, with a selector",
+    )
+
+
+def _no_selector(name: str) -> Diagnosis:
+    """Return that nobody but the user lists the endpoints of a Service."""
+    label = f"kubernetes.io/service-name: {name}"
+    return Diagnosis(
+        "it has no selector: requests go to what its EndpointSlices list, and no controller writes "
+        "them",
+        (RuleStep("select", {"selector": "none"}, "no pod is selected", DEBUG),),
+        "spec.selector",
+        f"spec.selector were set, or an EndpointSlice with the label {label} listed addresses",
+    )
 
 
 def _nothing_selected(

@@ -157,11 +157,12 @@ def memory_cause(used: int, limit: int | None) -> EndCause:
 def probe_cause(result: ProbeResult) -> EndCause:
     """Return the cause of a container that failed its liveness or startup probe."""
     times = count_of(result.failures, "time")
+    output = result.output.strip() or "nothing (it wrote no output)"
     return EndCause(
         f"{result.kind} probe",
         {"failures_in_a_row": result.failures, "failure_threshold": result.threshold},
-        f"failed {times} in a row: {result.output}",
-        f"its {result.kind} probe succeeded; the last attempt said: {result.output}",
+        f"failed {times} in a row: {output}",
+        f"its {result.kind} probe succeeded; the last attempt said: {output}",
     )
 
 
