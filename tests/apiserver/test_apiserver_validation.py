@@ -406,7 +406,8 @@ def test_rules_of_a_node(api: KubeAPI) -> None:
     with pytest.raises(Invalid) as refused:
         api.create(node)
     assert causes_of(refused) == [
-        ("spec.taints[0].key", "Required"),
+        ("spec.taints[0].key", "Invalid"),  # name part must be non-empty ...
+        ("spec.taints[0].key", "Invalid"),  # ... and of these characters
         ("spec.taints[1].effect", "NotSupported"),
         ("spec.taints[3]", "Duplicate"),
         ("status.capacity[memory]", "Invalid"),

@@ -21,10 +21,11 @@ def definition(group: str, kind: str, plural: str) -> Document:
     names = {"plural": plural, "singular": kind.lower(), "kind": kind, "listKind": f"{kind}List"}
     schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    approved = {"api-approved.kubernetes.io": "unapproved, a test"}  # for groups of k8s.io
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
+        "metadata": {"name": f"{plural}.{group}", "annotations": approved},
         "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
     }
 

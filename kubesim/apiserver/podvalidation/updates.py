@@ -5,9 +5,14 @@ Source: pkg/apis/core/validation/validation.go (ValidatePodUpdate).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.objects.frozen import Document, objects_in
 from kubesim.objects.pods import CONTAINER_LISTS
+
+if TYPE_CHECKING:
+    from kubesim.objects.types.affinity import NodeSelectorTermDict
 
 REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 ONLY_ADDITIONS = "only additions are allowed (no mutations or deletions)"
@@ -68,14 +73,16 @@ def _validate_placement_update(after: Document, before: Document, errors: FieldE
     _validate_terms_update(_node_terms(after), _node_terms(before), errors)
 
 
-def _node_terms(spec: Document) -> list[Document]:
+def _node_terms(spec: Document) -> list[NodeSelectorTermDict]:
     affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
-    terms: list[Document] = (affinity.get(REQUIRED) or {}).get("nodeSelectorTerms") or []
+    terms: list[NodeSelectorTermDict] = (affinity.get(REQUIRED) or {}).get(
+        "nodeSelectorTerms"
+    ) or []
     return terms
 
 
 def _validate_terms_update(
-    after: list[Document], before: list[Document], errors: FieldErrors
+    after: list[NodeSelectorTermDict], before: list[NodeSelectorTermDict], errors: FieldErrors
 ) -> None:
     """Validate that terms of node affinity are only narrowed (validateNodeAffinityMutation)."""
     path = f"spec.affinity.nodeAffinity.{REQUIRED}.nodeSelectorTerms"
@@ -88,12 +95,15 @@ def _validate_terms_update(
             errors.invalid(f"{path}[{index}]", term, ONLY_ADDITIONS)
 
 
-def _has_only_additions(term: Document, previous: Document) -> bool:
-    fields = ("matchExpressions", "matchFields")
-    if not any(previous.get(field) for field in fields):
-        return not any(term.get(field) for field in fields)
-    pairs = [(term.get(field) or [], previous.get(field) or []) for field in fields]
-    return all(items[: len(earlier)] == earlier for items, earlier in pairs)
+def _has_only_additions(term: NodeSelectorTermDict, previous: NodeSelectorTermDict) -> bool:
+    labels, earlier_labels = term.get("matchExpressions") or [], previous.get("matchExpressions")
+    fields, earlier_fields = term.get("matchFields") or [], previous.get("matchFields")
+    if not earlier_labels and not earlier_fields:
+        return not labels and not fields
+    return all(
+        items[: len(earlier or ())] == (earlier or [])
+        for items, earlier in ((labels, earlier_labels), (fields, earlier_fields))
+    )
 
 
 def _without_seconds(spec: Document) -> list[Document]:
