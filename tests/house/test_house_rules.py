@@ -22,7 +22,7 @@ PYTHON = [*KUBESIM, *LESSONS]
 # siblings in separate sets never import each other.
 LAYERS: list[list[set[str]]] = [
     [{"errors"}, {"version"}, {"usercode"}],
-    [{"quantity"}, {"table"}, {"clock"}, {"yamltext"}],
+    [{"bytetext"}, {"quantity"}, {"table"}, {"clock"}, {"yamltext"}],
     [{"analytics"}, {"arguments"}],
     [{"objects"}],
     [{"store"}],

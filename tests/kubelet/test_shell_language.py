@@ -11,8 +11,8 @@ import subprocess
 import pytest
 
 from kubesim.kubelet.process.programs import run_to_end
+from kubesim.kubelet.process.start import start
 from kubesim.kubelet.shell.files import FileSystem
-from kubesim.kubelet.shell.process import start
 from kubesim.kubelet.shell.state import ContainerHost
 
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "HOME": "/root"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from kubesim.kubelet.process.start import start
 from kubesim.kubelet.shell.files import FileSystem
-from kubesim.kubelet.shell.process import start
 from kubesim.kubelet.shell.state import ContainerHost
 from kubesim.kubelet.shell.steps import COMMANDS_PER_SECOND, Output, Sleep
 

@@ -456,6 +456,13 @@ def test_server_side_apply_over_the_wire(ask: Kube) -> None:
     forced = ask("PATCH", f"{path.format('bob')}&force=true", config_map("a", k="2"), APPLY)
     assert forced.body["data"] == {"k": "2"}
     assert ask("PATCH", f"{MAPS}/a", config_map("a"), APPLY).status == 422
+    for given, shown in (
+        ({"kind": "Deployment", "apiVersion": "apps/v1"}, "apps/v1, Kind=Deployment"),
+        ({"kind": "Pod"}, "/v1, Kind=Pod"),
+        ({"apiVersion": None}, "/, Kind=ConfigMap"),
+    ):
+        other = ask("PATCH", path.format("ann"), {**config_map("a"), **given}, APPLY)
+        assert (other.status, other.body["message"]) == (400, f"invalid object type: {shown}")
 
 
 def test_who_wrote_is_the_field_manager_or_the_user_agent(ask: Kube) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import time
@@ -128,6 +129,29 @@ def test_a_command_gets_its_input(served: tuple[Cluster, Kube]) -> None:
         time.sleep(0.01)
     client.send(frame(NO_MORE_INPUT))
     assert client.rest() == ("one\ntwo\n", {"metadata": {}, "status": "Success"})
+
+
+def test_cat_sends_its_input_back_as_it_comes(served: tuple[Cluster, Kube]) -> None:
+    """Before its end, byte by byte: what tests of the Python and JavaScript clients expect."""
+    _, ask = served
+    for path in (CAT, CAT.replace("command=cat", "command=sh&command=-c&command=cat")):
+        client = Socket(ask.server.port, path)
+        client.type("one\n")
+        assert client.until("one\n") == "one\n"
+        client.send(frame(b"\x00\xff\x8b"))
+        assert client.next() == (BINARY, b"\x01\xff\x8b")
+        client.send(frame(NO_MORE_INPUT))
+        assert client.rest() == ("", {"metadata": {}, "status": "Success"})
+
+
+def test_bytes_that_are_no_text_come_as_they_are(served: tuple[Cluster, Kube]) -> None:
+    """What `kubectl cp` receives: an archive, here compressed."""
+    _, ask = served
+    client = Socket(ask.server.port, CAT.replace("cat", "gzip"))
+    client.type("This is a test string")
+    client.send(frame(NO_MORE_INPUT))
+    _, payload = client.next()
+    assert (payload[0], gzip.decompress(payload[1:])) == (1, b"This is a test string")
 
 
 def test_long_input(served: tuple[Cluster, Kube]) -> None:

@@ -33,7 +33,7 @@ class OutputChunk(NamedTuple):
     Attributes:
         second: since the command began.
         stream: 1 is stdout, 2 is stderr.
-        text: the output.
+        text: the output; bytes that are not UTF-8 stand in it as in `kubesim.bytetext`.
     """
 
     second: float

@@ -14,13 +14,13 @@ from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
 from kubesim.clock.base import Clock
 from kubesim.clock.streams import keyed_fraction
 from kubesim.kubelet.process.environment import Sources, environment_of, expand, hostname_of
+from kubesim.kubelet.process.start import start
 from kubesim.kubelet.process.volumes import (
     TERMINATION_PATH,
     PodVolumes,
     file_system,
     sub_path_error,
 )
-from kubesim.kubelet.shell.process import start
 from kubesim.kubelet.shell.programs import PROGRAMS
 from kubesim.kubelet.shell.state import ContainerHost
 from kubesim.kubelet.shell.steps import NOT_FOUND, STDERR, Output, Run, Sleep

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 
 MAX_SIZE = 1 << 20  # characters in a volume
 MAX_FILES = 1_000
+MAX_PATH = 4_096  # PATH_MAX of Linux
 DIRECTORIES = ("/", "/bin", "/dev", "/etc", "/home", "/proc", "/root", "/tmp", "/usr", "/var")
 
 
@@ -243,6 +244,8 @@ class FileSystem:
         """
         if path == "/dev/null":
             return
+        if len(path) > MAX_PATH:
+            raise FileError("File name too long")
         if self.is_directory(path):
             raise FileError("Is a directory")
         if not self.is_directory(posixpath.dirname(path)):
@@ -260,6 +263,8 @@ class FileSystem:
         Raises:
             FileError: it exists, its parent is missing, or it lies on a read-only volume.
         """
+        if len(path) > MAX_PATH:
+            raise FileError("File name too long")
         volume, relative = self._locate(path)
         if volume.read_only:
             raise FileError("Read-only file system")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 
+from kubesim.bytetext import bytes_of
 from kubesim.kubelet.shell.files import FileError
 from kubesim.kubelet.shell.state import Call, Program
 from kubesim.kubelet.shell.steps import (
@@ -173,7 +174,7 @@ def _wc(call: Call) -> Run:
     while text := (yield from inputs.next_line()):
         lines += text.endswith("\n")
         words += len(text.split())
-        size += len(text.encode())
+        size += len(bytes_of(text))
     counts = {"l": lines, "w": words, "c": size, "m": size}
     chosen = [str(counts[o]) for o in options if o in counts] or [str(lines), str(words), str(size)]
     yield line(" ".join([*chosen, *operands[:1]]))

@@ -168,6 +168,25 @@ def set_kind(document: Document, kind: str, api_version: str) -> None:
     document["kind"], document["apiVersion"] = kind, api_version
 
 
+def check_applied_kind(document: Document, kind: str, api_version: str) -> None:
+    """Refuse an applied configuration that is not of the kind and version of its path.
+
+    Both are required.
+    Source: staging/src/k8s.io/apimachinery/pkg/util/managedfields/internal/versioncheck.go.
+
+    Args:
+        document: the configuration.
+        kind, api_version: what the path accepts.
+
+    Raises:
+        BadRequest: the document is of another kind or version, or names none.
+    """
+    given = str(document.get("kind") or ""), str(document.get("apiVersion") or "")
+    if given != (kind, api_version):
+        group, _, version = given[1].rpartition("/")
+        raise BadRequest(f"invalid object type: {group[:253]}/{version[:63]}, Kind={given[0][:63]}")
+
+
 def object_field(document: Document, name: str) -> Document:
     """Return a field that holds an object; {} if it is absent.
 

@@ -27,7 +27,13 @@ from kubesim.rest.kube.podlogs import (
 )
 from kubesim.rest.kube.requestinfo import RequestInfo, Target, delete_query, dry_run, flag
 from kubesim.rest.kube.response import object_response, success_response
-from kubesim.rest.remote.execute import CommandSource, is_shell, reads_input
+from kubesim.rest.remote.execute import (
+    CommandSource,
+    CopySource,
+    copies_input,
+    is_shell,
+    reads_input,
+)
 from kubesim.rest.remote.session import ShellSession
 from kubesim.rest.remote.websocket import FrameReader, handshake, is_websocket
 
@@ -188,6 +194,11 @@ class PodHandlers:
                     run, command[0], FrameReader(connection), api.clock, terminal=terminal
                 ),
                 reads=True,
+            )
+
+        if copies_input(command) and not terminal:
+            return self._stream(
+                head, lambda connection: CopySource(FrameReader(connection)), reads=True
             )
 
         def make(connection: socket.socket) -> Source:

@@ -248,7 +248,7 @@ class Verbs:
             raise Invalid(message, kind="PatchOptions", group="meta.k8s.io", causes=[cause])
         if not isinstance(document, dict):
             raise BadRequest("an apply patch must be an object")
-        bodies.set_kind(document, *bodies.expected_kind(target))
+        bodies.check_applied_kind(document, *bodies.expected_kind(target))
         key = target.kind.key(target.info.namespace, target.info.name)
         before = self._api.store.get(key)
         applied = self._api.apply(

@@ -2,8 +2,9 @@
 
 A command runs to its end at one moment, and its output is sent in its own time. So its input has to
 be complete first: a command that reads it is started when the client closes stdin, one that does
-not at once. A shell that a client types into (with a terminal, or from the Python client) takes its
-input line by line (`ShellSession`). SPDY, which kubectl used before 1.30, is not supported.
+not at once. `cat` sends its input back as it comes (`CopySource`). A shell that a client types into
+(with a terminal, or from the Python client) takes its input line by line (`ShellSession`). SPDY,
+which kubectl used before 1.30, is not supported.
 
 Source: pkg/kubelet/server/server.go (getExec, getAttach), k8s.io/kubelet/pkg/cri/streaming.
 """
@@ -19,12 +20,14 @@ from collections.abc import Callable, Sequence
 from math import inf
 
 from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
+from kubesim.bytetext import bytes_of, text_of
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document
 from kubesim.rest.remote.websocket import (
     CLOSE,
     ERROR,
     STDIN,
+    STDOUT,
     FrameReader,
     channel_frames,
     frame,
@@ -36,20 +39,25 @@ INPUT_BYTES = 1024 * 1024
 END_OF_INPUT = b"\x04"  # Ctrl-D on a terminal
 SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 READERS = SHELLS | {
+    "base64",
     "cat",
     "cut",
     "egrep",
     "fgrep",
     "grep",
+    "gunzip",
+    "gzip",
     "head",
     "read",
     "sort",
     "tail",
+    "tar",
     "tee",
     "tr",
     "uniq",
     "wc",
     "xargs",
+    "zcat",
 }
 """Programs that read their input if no file is named."""
 
@@ -91,6 +99,51 @@ def is_shell(command: Sequence[str]) -> bool:
     """Return whether a command is a shell that reads what it does: ``sh``, ``/bin/bash -i``."""
     flags = all(word.startswith("-") and word != "-c" for word in command[1:])
     return posixpath.basename(command[0]) in SHELLS and flags
+
+
+def copies_input(command: Sequence[str]) -> bool:
+    """Return whether a command copies its input to its output: ``cat``, ``sh -c cat``.
+
+    >>> copies_input(["cat"]), copies_input(["/bin/sh", "-c", "cat"]), copies_input(["cat", "a"])
+    (True, True, False)
+    """
+    words = list(command)
+    if posixpath.basename(words[0]) in SHELLS and words[1:2] == ["-c"] and len(words) == 3:
+        words = words[2].split() or words
+    return posixpath.basename(words[0]) == "cat" and set(words[1:]) <= {"-", "-u"}
+
+
+class CopySource:
+    """The stream of a command that sends its input back until that ends, and then succeeds.
+
+    Args:
+        reader: what the client sends.
+    """
+
+    def __init__(self, reader: FrameReader) -> None:
+        self.done = False
+        self._reader = reader
+        self._until: float | None = None
+
+    def pull(self, waiting: int) -> bytes:
+        """Return the input that has come; LINGER_SECONDS after its end, end the stream."""
+        if waiting > INPUT_BYTES:  # the client does not read: neither does the server
+            return b""
+        data = b""
+        for channel, piece in self._reader.messages():
+            if self._until is not None:
+                break
+            if channel == STDIN:
+                data += channel_frames(STDOUT, piece)
+            elif channel == CLOSE and piece[:1] == bytes([STDIN]):
+                data += closing_frames(0)
+                self._until = time.monotonic() + LINGER_SECONDS
+        ended = self._until is not None and not waiting and time.monotonic() > self._until
+        self.done = self._reader.closed or ended
+        return self._reader.replies() + data
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to release."""
 
 
 class CommandSource:
@@ -163,7 +216,7 @@ class CommandSource:
 
     def _start(self) -> None:
         text = self._input.partition(END_OF_INPUT)[0] if self._terminal else self._input
-        result = self._run(text.decode("utf-8", "replace"))
+        result = self._run(text_of(text))
         self._started = True
         self._began = -inf if self._clock.virtual else self._clock.now()
         self._chunks = deque(result.chunks)
@@ -178,5 +231,5 @@ def output_frames(chunk: OutputChunk, *, terminal: bool = False) -> bytes:
         terminal: whether the client has a terminal.
     """
     if not terminal:
-        return channel_frames(chunk.stream, chunk.text.encode())
-    return channel_frames(1, chunk.text.replace("\n", "\r\n").encode())
+        return channel_frames(chunk.stream, bytes_of(chunk.text))
+    return channel_frames(1, bytes_of(chunk.text.replace("\n", "\r\n")))

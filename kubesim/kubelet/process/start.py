@@ -8,7 +8,8 @@
 True
 
 Ours keeps: a shell with its command string or a script from a mounted file, and the programs of
-`programs.PROGRAMS`. Every other program is foreign: the kubelet decides how long it runs.
+`programs.PROGRAMS`, and `test`, which the shell has built in. Every other program is foreign: the
+kubelet decides how long it runs.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from kubesim.kubelet.shell.steps import (
     TextInput,
     complaint,
 )
+
+BUILTIN_PROGRAMS = frozenset({"[", "test"})
+"""Builtins of the shell that are programs as well: `kubectl cp` runs `test -d`."""
 
 INIT_PROGRAMS = frozenset({"tini", "dumb-init"})
 """Programs that only start another one, as a container's first process."""
@@ -63,7 +67,7 @@ def start(
     entered: Input = TextInput(stdin) if stdin else EMPTY
     if name in SHELLS:
         return run_shell(state, words[1:], entered)
-    if name in PROGRAMS:
+    if name in PROGRAMS or name in BUILTIN_PROGRAMS:
         return _program(state, words, entered)
     return None
 
