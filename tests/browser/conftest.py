@@ -12,12 +12,23 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from lab_page import DRAWN, OUTCOME, PANELS, TIMEOUT, evaluate, open_notebook, run_cells, settle
+from lab_page import (
+    DRAWN,
+    OUTCOME,
+    PANELS,
+    TIMEOUT,
+    evaluate,
+    open_notebook,
+    run_cells,
+    run_cockpit,
+    settle,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = next(
@@ -148,6 +159,8 @@ def opened_page(browser: Any) -> Iterator[Any]:
     context.on("request", note)
     context.set_default_timeout(TIMEOUT)
     tab = context.new_page()
+    # The default asks in every frame, which makes the page draw sixty frames a second.
+    tab.wait_for_function = partial(tab.wait_for_function, polling=100)
     tab.on("websocket", note)
     tab.console_errors = []
     tab.script_errors = []
@@ -191,4 +204,12 @@ def panel(request: pytest.FixtureRequest, browser: Any, lab: tuple[str, Path]) -
         tab.locator(".ks-cockpit .ks-charts canvas").first.wait_for(timeout=TIMEOUT)
         tab.wait_for_function(DRAWN, timeout=TIMEOUT)
         settle(tab)
+        yield tab
+
+
+@pytest.fixture(scope="class")
+def lesson_4(browser: Any, lab: tuple[str, Path]) -> Iterator[Any]:
+    """A page of lesson 4 in which the cockpit's cell has run."""
+    with opened_page(browser) as tab:
+        run_cockpit(tab, lab[0])
         yield tab

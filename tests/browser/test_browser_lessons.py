@@ -19,7 +19,6 @@ from lab_page import (
     execute,
     open_notebook,
     press,
-    run_cockpit,
     settle,
     wait_for_kernel,
     wait_until_more,
@@ -93,49 +92,54 @@ def test_the_cockpit_moves_with_the_cluster(page: Any, lab: tuple[str, Path]) ->
     assert page.console_errors == []
 
 
-def test_refusals_are_red_and_pause_pauses(page: Any, lab: tuple[str, Path]) -> None:
-    """Min above max is refused in words; Pause stops the clock, Step lets five seconds pass."""
-    url, _home = lab
-    run_cockpit(page, url)
-    press(page, "min pods", "End", 1)  # 20, above max 10
-    page.get_by_role("alert").get_by_text("min_pods must not be above max_pods").wait_for()
-    page.get_by_role("button", name="Pause").click()
-    page.locator(".ks-state", has_text="paused").wait_for(timeout=TIMEOUT)
-    now = "print(round(cockpit.cluster.clock.now(), 3))"
-    before = float(execute(page, now))
-    page.wait_for_timeout(500)
-    assert float(execute(page, now)) == before
-    page.get_by_role("button", name="Step").click()
-    wait_for_kernel(page, now, str(round(before + 5, 3)))
-    wait_until_more(page, "metrics", "t", before + 4)
+class TestCockpitOfLesson4:
+    """The tests share a page; each begins with a new cockpit."""
 
+    @pytest.fixture
+    def cockpit(self, lesson_4: Any) -> Any:
+        """Run the cell again, and wait until the new cockpit's clock and chart have begun."""
+        evaluate(lesson_4, RUN_COCKPIT_CELL)
+        wait_for_kernel(lesson_4, "print(cockpit.cluster.clock.now() > 5)", "True")
+        wait_until_more(lesson_4, "metrics", "t", 5)
+        return lesson_4
 
-def test_running_the_cell_again_leaks_nothing(page: Any, lab: tuple[str, Path]) -> None:
-    """Three more runs of the cockpit's cell: one cockpit thread, one cluster, a moving chart."""
-    url, _home = lab
-    run_cockpit(page, url)
-    for _ in range(3):
-        evaluate(page, RUN_COCKPIT_CELL)
-    count = (
-        "import threading\n"
-        "names = [t.name for t in threading.enumerate()]\n"
-        "print(names.count('cockpit-main'), names.count('horizontal-pod-autoscaler'))"
-    )
-    assert execute(page, count) == "1 1"
-    wait_until_more(page, "metrics", "t", evaluate(page, LAST, ["metrics", "t"]) + 20)
-    done = "cockpit.close()\nfrom lessons import session\nprint(session.threads())"
-    assert execute(page, done) == "[]"
+    def test_refusals_are_red_and_pause_pauses(self, cockpit: Any) -> None:
+        """Min above max is refused in words; Pause stops the clock, Step lets 5 s pass."""
+        press(cockpit, "min pods", "End", 1)  # 20, above max 10
+        alert = cockpit.get_by_role("alert").get_by_text("min_pods must not be above max_pods")
+        alert.wait_for()
+        cockpit.get_by_role("button", name="Pause").click()
+        cockpit.locator(".ks-state", has_text="paused").wait_for(timeout=TIMEOUT)
+        now = "print(round(cockpit.cluster.clock.now(), 3))"
+        before = float(execute(cockpit, now))
+        cockpit.wait_for_timeout(500)
+        assert float(execute(cockpit, now)) == before
+        cockpit.get_by_role("button", name="Step").click()
+        wait_for_kernel(cockpit, now, str(round(before + 5, 3)))
+        wait_until_more(cockpit, "metrics", "t", before + 4)
 
+    def test_the_other_clock_moves_the_same_panel(self, cockpit: Any) -> None:
+        """The toggle: no thread but the panel's own, and the chart goes on from zero."""
+        cockpit.get_by_role("button", name="virtual", exact=True).click()
+        threads = "from lessons import session; print(session.threads())"
+        wait_for_kernel(cockpit, threads, "['cockpit-main']")
+        wait_until_more(cockpit, "metrics", "t", 30)
+        state = execute(cockpit, "print(cockpit.cluster.clock.virtual, repr(cockpit.error))")
+        assert state == "True ''"
 
-def test_the_other_clock_moves_the_same_panel(page: Any, lab: tuple[str, Path]) -> None:
-    """The toggle: no thread but the panel's own, and the chart goes on from zero."""
-    url, _home = lab
-    run_cockpit(page, url)
-    page.get_by_role("button", name="virtual", exact=True).click()
-    threads = "from lessons import session; print(session.threads())"
-    wait_for_kernel(page, threads, "['cockpit-main']")
-    wait_until_more(page, "metrics", "t", 30)
-    assert execute(page, "print(cockpit.cluster.clock.virtual, repr(cockpit.error))") == "True ''"
+    def test_running_the_cell_again_leaks_nothing(self, cockpit: Any) -> None:
+        """Two more runs of the cockpit's cell: one cockpit thread, one cluster, a moving chart."""
+        for _ in range(2):
+            evaluate(cockpit, RUN_COCKPIT_CELL)
+        count = (
+            "import threading\n"
+            "names = [t.name for t in threading.enumerate()]\n"
+            "print(names.count('cockpit-main'), names.count('horizontal-pod-autoscaler'))"
+        )
+        assert execute(cockpit, count) == "1 1"
+        wait_until_more(cockpit, "metrics", "t", evaluate(cockpit, LAST, ["metrics", "t"]) + 20)
+        done = "cockpit.close()\nfrom lessons import session\nprint(session.threads())"
+        assert execute(cockpit, done) == "[]"
 
 
 @pytest.mark.parametrize("name", [n for n in NOTEBOOKS if n not in WITH_PANEL_TESTS])
