@@ -40,6 +40,7 @@ from kubesim.apiserver.kinds import (
 )
 from kubesim.apiserver.registry import Registry
 from kubesim.apiserver.storagekinds import storage, volumes
+from kubesim.apiserver.upkeep import Upkeep
 from kubesim.apiserver.verbs.create import ObjectCreator
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document, FrozenDict, freeze
@@ -137,16 +138,18 @@ def make_store(history_limit: int, clock: Clock, analytics: Analytics) -> EtcdSt
     return store
 
 
-def create_system_objects(server: Core, creator: ObjectCreator) -> None:
+def create_system_objects(server: Core, creator: ObjectCreator, upkeep: Upkeep) -> None:
     """Create what every cluster has from the start, if it is missing.
 
     That is: four namespaces; two priority classes; the class `standard`; the Service `kubernetes`
-    with its endpoints; the roles and bindings of the system. Where pods get accounts, each
-    namespace has one, and the server's certificate, as if their controllers had run already.
+    with its endpoints; the roles and bindings of the system; flow schemas, priority levels and
+    APIServices. Where pods get accounts, each namespace has one, and the server's certificate, as
+    if their controllers had run already.
 
     Args:
         server: whose store gets them.
         creator: sets their defaults and validates them.
+        upkeep: has the server's own objects.
     """
     # All else comes with the last namespace, in one revision.
     steps: list[list[Document]] = [
@@ -163,6 +166,7 @@ def create_system_objects(server: Core, creator: ObjectCreator) -> None:
                 puts.append((key, freeze(creator.complete(document))))
         if step is steps[-1]:
             puts += _missing_objects(server)
+            puts += upkeep.missing_objects(server.streams("uids/bootstrap"))
         if puts:
             server.store.txn([], puts)
             if name_of(puts[0][1]) in SYSTEM_NAMESPACES:

@@ -9,9 +9,11 @@ pkg/controller/{establish,finalizer}.
 
 from __future__ import annotations
 
+from kubesim.apiserver.clusterkinds.apiservices import services_of
 from kubesim.apiserver.core import Core
 from kubesim.apiserver.kinds.crds import DEFINITION, kind_of_definition
 from kubesim.apiserver.registry import Kind
+from kubesim.apiserver.upkeep import Upkeep
 from kubesim.objects.frozen import Document
 
 
@@ -20,10 +22,12 @@ class CustomKinds:
 
     Args:
         core: of the server; definitions that its store has already are registered.
+        upkeep: registers their APIServices.
     """
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, upkeep: Upkeep) -> None:
         self._core = core
+        self._upkeep = upkeep
         for kv in core.store.list(DEFINITION.prefix).items:
             core.registry.define(kind_of_definition(kv.value))
         core.after_commit(DEFINITION.prefix, self._definition_changed)
@@ -42,6 +46,7 @@ class CustomKinds:
             self._core.registry.define(kind_of_definition(after))
         elif before is not None:
             self._retire(kind_of_definition(before))
+        self._upkeep.register(services_of(before) | services_of(after))
 
     def _retire(self, defined: Kind) -> None:
         """Remove all objects of a kind, and the kind."""

@@ -33,6 +33,7 @@ from kubesim.apiserver.customkinds import CustomKinds
 from kubesim.apiserver.fieldmanager.manager import FieldManager
 from kubesim.apiserver.parts import method_of
 from kubesim.apiserver.registry import Registry
+from kubesim.apiserver.upkeep import Upkeep
 from kubesim.apiserver.verbs.advice import Advice
 from kubesim.apiserver.verbs.apply import Applier
 from kubesim.apiserver.verbs.approval import Approvals
@@ -113,9 +114,10 @@ class KubeAPI:
         for kind in kinds.kinds():
             if kind.trigger_field:
                 store.trigger(kind.prefix, kind.trigger_field)
-        self.custom_kinds = CustomKinds(core)
+        upkeep = Upkeep(core)
+        self.custom_kinds = CustomKinds(core, upkeep)
         self.access, self.tokens = Authorizer(store), TokenIssuer(core)
-        create_system_objects(core, self.creator)
+        create_system_objects(core, self.creator, upkeep)
         pods = kinds.find("Pod")
         self.seed = PodRecords(store, store, clock, pods.prefix, self.pods.log_lines)
         creator = cast(Creator, self.creator)  # of pods alone

@@ -35,6 +35,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"fieldmanager", "kindrules", "patch", "watching"},
         {"kinds"},
         {"clusterkinds", "storagekinds"},
+        {"upkeep"},
         {"customkinds", "verbs"},
         {"bootstrap"},
         {"kubeapi"},

@@ -1,25 +1,124 @@
 """Group apiregistration.k8s.io: APIService.
 
 An APIService is only kept: requests are never forwarded to an aggregated API server, and its
-condition Available says so. Those that Kubernetes creates for its own groups are not listed.
+condition Available says so. The groups of Kubernetes, and those of custom kinds, have APIServices
+that the server registers itself (`kubesim.apiserver.upkeep`).
 
 Source: k8s.io/kube-aggregator/pkg/apis/apiregistration/{validation/validation.go,v1/defaults.go},
-k8s.io/kube-aggregator/pkg/controllers/status (conditions), pkg/registry/apiservice/strategy.go.
+k8s.io/kube-aggregator/pkg/controllers/{status (conditions),autoregister},
+pkg/registry/apiservice/strategy.go, pkg/controlplane/apiserver/aggregator.go and
+cmd/kube-apiserver/app/aggregator.go (priorities), pkg/controlplane/controller/crdregistration.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 from kubesim.apiserver.kinds.services import NAME_RULE, valid_service_name
 from kubesim.apiserver.podvalidation.formats import validate_dns_subdomain
 from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.validation import FieldErrors, fill
-from kubesim.objects.frozen import Document
-from kubesim.objects.meta import name_of
+from kubesim.objects.frozen import Document, FrozenDict, freeze
+from kubesim.objects.meta import labels_of, name_of
 
+GROUP = "apiregistration.k8s.io"
 MAX_GROUP_PRIORITY, MAX_VERSION_PRIORITY = 20_000, 1_000
 STATUSES = ("True", "False", "Unknown")
 LOCAL = ("True", "Local", "Local APIServices are always available")
+MANAGED = "kube-aggregator.kubernetes.io/automanaged"
+ON_START, ALWAYS = "onstart", "true"
+# (group, version) -> (priority of the group, of the version) of what Kubernetes serves by itself.
+PRIORITIES = {
+    ("", "v1"): (18_000, 1),
+    ("apps", "v1"): (17_800, 15),
+    ("events.k8s.io", "v1"): (17_750, 15),
+    ("authentication.k8s.io", "v1"): (17_700, 15),
+    ("authorization.k8s.io", "v1"): (17_600, 15),
+    ("autoscaling", "v1"): (17_500, 15),
+    ("autoscaling", "v2"): (17_500, 30),
+    ("batch", "v1"): (17_400, 15),
+    ("certificates.k8s.io", "v1"): (17_300, 15),
+    ("networking.k8s.io", "v1"): (17_200, 15),
+    ("policy", "v1"): (17_100, 15),
+    ("rbac.authorization.k8s.io", "v1"): (17_000, 15),
+    ("storage.k8s.io", "v1"): (16_800, 15),
+    ("apiextensions.k8s.io", "v1"): (16_700, 15),
+    ("admissionregistration.k8s.io", "v1"): (16_700, 15),
+    ("scheduling.k8s.io", "v1"): (16_600, 15),
+    ("coordination.k8s.io", "v1"): (16_500, 15),
+    ("node.k8s.io", "v1"): (16_300, 15),
+    ("discovery.k8s.io", "v1"): (16_200, 15),
+    ("resource.k8s.io", "v1"): (16_200, 20),
+    ("flowcontrol.apiserver.k8s.io", "v1"): (16_100, 21),
+    ("metrics.k8s.io", "v1beta1"): (100, 100),  # upstream: metrics-server's
+}
+CUSTOM_PRIORITY = (1_000, 100)
 NOT_FORWARDED = "kubesim does not forward requests to aggregated API servers"
+
+
+@lru_cache(maxsize=1)
+def built_in_services() -> dict[str, Document]:
+    """Return metadata and spec of the APIServices of Kubernetes' groups, by name; frozen."""
+    rows = [_registered(*each, priority, ON_START) for each, priority in PRIORITIES.items()]
+    return {name_of(row): row for row in rows}
+
+
+def _registered(group: str, version: str, priority: tuple[int, int], managed: str) -> Document:
+    spec = {"version": version, "groupPriorityMinimum": priority[0], "versionPriority": priority[1]}
+    document: Document = freeze(
+        {
+            "metadata": {"name": f"{version}.{group}", "labels": {MANAGED: managed}},
+            "spec": {"group": group, **spec} if group else spec,
+        }
+    )
+    return document
+
+
+def local_service(name: str, uid: str, now: str) -> Document:
+    """Return the APIService of a group that the server serves itself, as it is stored.
+
+    Args:
+        name: of a group of Kubernetes, or of a custom kind.
+        uid: of the new object.
+        now: the time of its creation.
+    """
+    document = built_in_services().get(name)
+    if document is None:
+        version, _, group = name.partition(".")
+        document = _registered(group, version, CUSTOM_PRIORITY, ALWAYS)
+    metadata = {**document["metadata"], "uid": uid, "creationTimestamp": now}
+    whole: Document = {"kind": "APIService", "apiVersion": f"{GROUP}/v1", "spec": document["spec"]}
+    status = freeze({"conditions": [condition(*LOCAL, now)]})
+    return FrozenDict({**whole, "metadata": FrozenDict(metadata), "status": status})
+
+
+def is_of_custom_kind(service: Document) -> bool:
+    """Return whether the server registered an APIService for a custom kind."""
+    return labels_of(service).get(MANAGED) == ALWAYS
+
+
+def services_of(definition: Document | None) -> set[str]:
+    """Return the names of the APIServices of a custom kind's served versions."""
+    if definition is None:
+        return set()
+    spec = definition["spec"]
+    return {f"{each['name']}.{spec['group']}" for each in spec["versions"] if each.get("served")}
+
+
+def condition(status: str, reason: str, message: str, now: str) -> Document:
+    """Return the condition Available.
+
+    Args:
+        status, reason, message: of the condition.
+        now: the timestamp.
+    """
+    return {
+        "type": "Available",
+        "status": status,
+        "lastTransitionTime": now,
+        "reason": reason,
+        "message": message,
+    }
 
 
 def default_api_service(service: Document) -> None:
@@ -48,14 +147,8 @@ def admit_api_service(api: ServerView, service: Document, old: Document | None) 
         status, reason, message = "False", "FailedDiscoveryCheck", NOT_FORWARDED
         if api.store.get(api.registry.find("Service").key(namespace, name)) is None:
             reason, message = "ServiceNotFound", f'service/{name} in "{namespace}" is not present'
-    condition = {
-        "type": "Available",
-        "status": status,
-        "lastTransitionTime": api.clock.timestamp(),
-        "reason": reason,
-        "message": message,
-    }
-    service["status"] = {"conditions": [condition]}
+    now = api.clock.timestamp()
+    service["status"] = {"conditions": [condition(status, reason, message, now)]}
 
 
 def valid_api_service_name(name: object) -> bool:
@@ -117,7 +210,7 @@ KINDS = (
     Kind(
         "APIService",
         "apiservices",
-        group="apiregistration.k8s.io",
+        group=GROUP,
         namespaced=False,
         categories=("api-extensions",),
         default=default_api_service,

@@ -1,7 +1,7 @@
 """Group flowcontrol.apiserver.k8s.io: FlowSchema and PriorityLevelConfiguration.
 
-Both are only kept: the server limits requests by connections, not by priority levels. The objects
-that Kubernetes creates at start (exempt, catch-all, system ...) are not created.
+Both are only kept: the server limits requests by connections, not by priority levels. Those that
+Kubernetes creates at start (exempt, catch-all, system ...) are in `flowdefaults`.
 
 Source: pkg/apis/flowcontrol/validation/validation.go, pkg/apis/flowcontrol/v1/defaults.go.
 """
