@@ -35,10 +35,8 @@ if TYPE_CHECKING:
 (API_SERVICE,) = apiservices.KINDS
 FLOW_SCHEMA, LEVEL = flowcontrol.KINDS
 NAMES_OF = {LEVEL: priority_levels, FLOW_SCHEMA: flow_schemas, API_SERVICE: built_in_services}
-MAKERS = {  # maker(name, uid, timestamp) is the object as it is stored
-    LEVEL: partial(flow_object, LEVEL.kind),
-    FLOW_SCHEMA: partial(flow_object, FLOW_SCHEMA.kind),
-    API_SERVICE: local_service,
+MAKERS = {kind: partial(flow_object, kind.kind) for kind in (LEVEL, FLOW_SCHEMA)} | {
+    API_SERVICE: partial(local_service)  # each called with (name, uid, timestamp)
 }
 
 
