@@ -1,7 +1,8 @@
 """RuntimeClass (node.k8s.io), and two kinds of the core group: PodTemplate and ComponentStatus.
 
-A RuntimeClass is only kept: all containers run alike. PodTemplates are only kept, as in
-Kubernetes. ComponentStatuses are computed when they are read; all components are healthy.
+Containers of all RuntimeClasses run alike; `admission.runtimeclass` gives pods the overhead, node
+selector and tolerations of theirs. PodTemplates are only kept, as in Kubernetes. ComponentStatuses
+are computed when they are read; all components are healthy.
 
 Source: pkg/apis/node/validation/validation.go, pkg/registry/core/{podtemplate,componentstatus},
 pkg/apis/core/validation/validation.go (ValidatePodTemplate).

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
-from kubesim.apiserver.admission import priority
+from kubesim.apiserver.admission import priority, runtimeclass
 from kubesim.apiserver.admission.serviceaccount import (
     is_mirror,
     is_token_mount,
@@ -68,9 +68,9 @@ NODE_TAINTS = (NOT_READY, UNREACHABLE)
 
 
 def admit_pod(api: ServerView, pod: Document, old: Document | None) -> None:
-    """Set the account of a new pod, and a pod's priority, which updates keep.
+    """Set the account of a new pod, a pod's priority, which updates keep, and its RuntimeClass.
 
-    Most pods have no priority class, and there is no default.
+    Most pods have neither class, and there is no default priority class.
 
     Args:
         api: for the accounts and the classes.
@@ -78,7 +78,7 @@ def admit_pod(api: ServerView, pod: Document, old: Document | None) -> None:
         old: the stored pod; None at creation.
 
     Raises:
-        Forbidden: see `serviceaccount.set_account` and `priority.admit_pod`.
+        Forbidden: see `serviceaccount.set_account`, `priority` and `runtimeclass`.
     """
     spec = pod.get("spec")
     if isinstance(spec, dict):
@@ -92,8 +92,12 @@ def admit_pod(api: ServerView, pod: Document, old: Document | None) -> None:
             classes = api.store.list(priority.PREFIX).items
             if not any(kv.value.get("globalDefault") for kv in classes):
                 spec["priority"], spec["preemptionPolicy"] = 0, priority.PREEMPT
+                if "runtimeClassName" in spec or "overhead" in spec:
+                    runtimeclass.admit_pod(api, cast("PodDict", pod))
                 return
     priority.admit_pod(api, pod, old)
+    if old is None and isinstance(spec, dict):
+        runtimeclass.admit_pod(api, cast("PodDict", pod))
 
 
 def _default_toleration(key: str) -> TolerationDict:
