@@ -51,7 +51,6 @@ def rich_pod() -> dict[str, Any]:
         initContainers=[{"name": "init", "image": "busybox"}],
         tolerations=[{"key": "a", "operator": "Exists", "effect": "NoSchedule"}],
         nodeSelector={"disk": "ssd"},
-        overhead={"cpu": "1m"},
     )
     pod["metadata"]["labels"] = {"app": "web"}
     pod["metadata"]["annotations"] = {"a": "b"}
