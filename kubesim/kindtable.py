@@ -26,6 +26,7 @@ from kubesim.version import KUBERNETES_VERSION
 SIMULATED, KEPT, LEFT_OUT = "simulated", "only kept", "left out"
 META_TYPES = "io.k8s.apimachinery."  # Status, WatchEvent, DeleteOptions ...: of every group
 OFF = "off by default in Kubernetes, too"
+ON_HERE = "off by default in Kubernetes"  # of a version that is served all the same
 INTRODUCTION = f"""# Kinds
 
 Every kind of Kubernetes {KUBERNETES_VERSION}, and what kubesim does with it.
@@ -84,12 +85,13 @@ def kind_rows() -> list[KindRow]:
 
 
 def _row(identity: tuple[str, str], kind: Kind | None, is_request: bool) -> KindRow:
+    unstable = "alpha" in identity[0] or "beta" in identity[0]
     if kind is not None:
         names = ", ".join((kind.plural, *kind.short_names))
-        return KindRow(*identity, names, KEPT if kind.kept else SIMULATED, kind.kept)
+        note = "; ".join(filter(None, (kind.kept, ON_HERE if unstable else "")))
+        return KindRow(*identity, names, KEPT if kind.kept else SIMULATED, note)
     if is_request:
         return KindRow(*identity, "", SIMULATED, "")
-    unstable = "alpha" in identity[0] or "beta" in identity[0]
     return KindRow(*identity, "", LEFT_OUT, OFF if unstable else "")
 
 

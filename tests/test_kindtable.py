@@ -13,7 +13,8 @@ from kubesim.apiserver.schema import data
 from kubesim.kindtable import KEPT, LEFT_OUT, SIMULATED, kind_rows
 
 ROOT = Path(__file__).resolve().parent.parent
-ROWS = {(row.api_version, row.kind): row for row in kind_rows()}
+ROWS_OF_ALL = {(row.api_version, row.kind): row for row in kind_rows()}
+ROWS = dict(ROWS_OF_ALL)
 
 
 def test_every_kind_of_kubernetes_has_one_row() -> None:
@@ -35,7 +36,10 @@ def test_the_states_are_those_of_the_registry() -> None:
         for group, version in kind.group_versions():
             row = ROWS.pop((f"{group}/{version}" if group else version, kind.kind))
             assert row.state == (KEPT if kind.kept else SIMULATED)
-            assert row.note == kind.kept
+            is_stable = version in ("v1", "v2")
+            assert row.note == (
+                kind.kept if is_stable else f"{kind.kept}; off by default in Kubernetes"
+            )
             assert row.names.split(", ") == [kind.plural, *kind.short_names]
     requests = {kind for (_, kind), row in ROWS.items() if row.state == SIMULATED}
     assert {"Binding", "Eviction", "Scale", "SubjectAccessReview", "TokenReview"} <= requests
@@ -47,6 +51,18 @@ def test_what_is_left_out_by_default_in_kubernetes_says_so() -> None:
     for row in kind_rows():
         if row.state == LEFT_OUT and ("alpha" in row.api_version or "beta" in row.api_version):
             assert row.note == "off by default in Kubernetes, too"
+
+
+def test_what_is_served_although_kubernetes_has_it_off_says_so() -> None:
+    """MutatingAdmissionPolicy is alpha and beta in 1.34, and off; manifests hold it anyway."""
+    versions = ("v1alpha1", "v1beta1")
+    for kind in ("MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"):
+        for version in versions:
+            row = ROWS_OF_ALL[f"admissionregistration.k8s.io/{version}", kind]
+            assert row.state == KEPT
+            assert row.note.endswith("; off by default in Kubernetes")
+    noted = {row.kind for row in kind_rows() if row.note.endswith("off by default in Kubernetes")}
+    assert noted == {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
 
 
 def test_command_and_page_show_the_same_rows(capsys: pytest.CaptureFixture[str]) -> None:
