@@ -18,14 +18,16 @@ On a machine without kubectl, the cell prints how to get it.
 
 from __future__ import annotations
 
+import atexit
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from functools import lru_cache
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -40,6 +42,7 @@ GET_ONE = (
 STEP_SECONDS = 0.5  # simulated time between two polls of the command
 POLL_SECONDS = 0.025
 PATIENCE_SECONDS = 60.0
+HERE = re.compile(r"([^<]*)<<-?(\w*)")  # a word that announces an input: <<EOF, <<, -<<EOF
 
 _servers: WeakKeyDictionary[Cluster, RestServer] = WeakKeyDictionary()
 
@@ -60,23 +63,43 @@ def parse_cell(text: str) -> Iterator[Command]:
     [Command(words=['apply', '-f', '-'], input='a: 1\\n')]
 
     Raises:
-        ValueError: a quotation or an input has no end.
+        ValueError: a quotation or an input has no end, or an input has no command or no mark.
     """
     lines = iter(text.splitlines())
     for line in lines:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        line, marked, mark = line.partition("<<")
-        input_lines, mark = [], mark.strip(" '\"-")
-        if marked:
+        words, mark = _split(line)
+        input_lines = []
+        if mark:
             for inner in lines:
                 if inner.strip() == mark:
                     break
                 input_lines.append(f"{inner}\n")
             else:
-                raise ValueError(f"the input of {line.strip()!r} does not end with {mark}")
-        words = shlex.split(line)
+                raise ValueError(f"the input of {line.strip()!r} does not end with a line {mark!r}")
         yield Command(words[1:] if words[0] == "kubectl" else words, "".join(input_lines))
+
+
+def _split(line: str) -> tuple[list[str], str]:
+    """Return the words of a line, and the mark of its input; "": it has none."""
+    words, mark = [], ""
+    rest = iter(shlex.split(line))
+    for word in rest:
+        here = HERE.fullmatch(word)
+        if here is None:
+            words.append(word)
+            continue
+        if here[1]:
+            words.append(here[1])
+        mark = here[2] or next(rest, "")
+        if not mark:
+            message = "has no mark after <<: write, for example, apply -f - <<EOF"
+            raise ValueError(f"{line.strip()!r} {message}")
+    if not words:
+        example = "write a command before it, for example apply -f - <<EOF"
+        raise ValueError(f"{line.strip()!r} is an input without a command: {example}")
+    return words, mark
 
 
 def program() -> str | None:
@@ -97,7 +120,7 @@ def run_cell(text: str, cluster: Cluster) -> None:
 def _run(executable: str, command: Command, cluster: Cluster) -> str:
     """Return the output of one command; simulated time passes while it runs."""
     address = server_of(cluster)
-    environment = {**os.environ, "HOME": str(_home()), "KUBECONFIG": ""}
+    environment = {**os.environ, "HOME": _home().name, "KUBECONFIG": ""}
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as stdin:
         stdin.write(command.input)
         stdin.seek(0)
@@ -127,11 +150,16 @@ def server_of(cluster: Cluster) -> str:
     return _servers[cluster].url
 
 
-def _home() -> Path:
-    """Return a home folder for kubectl, which caches there what a server serves."""
-    path = Path(tempfile.gettempdir(), f"kubesim-kubectl-{os.getpid()}")
-    path.mkdir(mode=0o700, exist_ok=True)
-    return path
+@lru_cache(maxsize=1)
+def _home() -> tempfile.TemporaryDirectory[str]:
+    """Return a home folder for kubectl, which caches there what a server serves.
+
+    It is this process' own and has no predictable name: on a machine with several users nobody
+    else can have made it. It is removed when the process ends.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="kubesim-kubectl-")
+    atexit.register(folder.cleanup)
+    return folder
 
 
 def load(find: Callable[[], Cluster | None] | None = None) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,10 +63,53 @@ def test_without_kubectl_the_cell_says_how_to_get_one(
 
 def test_what_does_not_end_is_an_error() -> None:
     """An input without its mark, a quotation without its end."""
-    with pytest.raises(ValueError, match="does not end with EOF"):
+    with pytest.raises(ValueError, match="does not end with a line 'EOF'"):
         list(kubectl.parse_cell("apply -f - <<EOF\na: 1"))
     with pytest.raises(ValueError, match="quotation"):
         list(kubectl.parse_cell("get 'pods"))
+
+
+@pytest.mark.parametrize("line", ["apply -f - <<", "apply -f - << ''", "apply -f - <<-"])
+def test_an_input_needs_a_mark(line: str) -> None:
+    """The message shows how to write one."""
+    with pytest.raises(ValueError, match="has no mark after <<: write, for example"):
+        list(kubectl.parse_cell(f"{line}\na: 1\nEOF"))
+
+
+@pytest.mark.parametrize("cell", ["<<EOF", "<<EOF\na: 1\nEOF", "  <<'EOF'\nEOF"])
+def test_an_input_needs_a_command(cell: str) -> None:
+    """It was an IndexError."""
+    with pytest.raises(ValueError, match="is an input without a command: write a command before"):
+        list(kubectl.parse_cell(cell))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("apply -f - <<'EOF'", ["apply", "-f", "-"]),
+        ("apply -f - << EOF", ["apply", "-f", "-"]),
+        ("apply -f -<<-EOF --dry-run=server", ["apply", "-f", "-", "--dry-run=server"]),
+    ],
+)
+def test_an_input_may_be_announced_as_in_a_shell(line: str, words: list[str]) -> None:
+    """With quotes, a space, a dash; what follows belongs to the command."""
+    (command,) = kubectl.parse_cell(f"{line}\na: 1\n EOF")
+    assert command == kubectl.Command(words, "a: 1\n")
+
+
+def test_two_angle_brackets_inside_a_value_are_no_input() -> None:
+    """Only a word of its own, or the end of one, announces an input."""
+    patch = '{"data":{"a":"<<"}}'
+    (command,) = kubectl.parse_cell(f"patch cm web -p '{patch}'")
+    assert command == kubectl.Command(["patch", "cm", "web", "-p", patch], "")
+
+
+def test_the_folder_of_kubectl_is_private() -> None:
+    """Nobody can know its name before, and nobody else may enter it."""
+    folder = Path(kubectl._home().name)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert str(os.getpid()) != folder.name.removeprefix("kubesim-kubectl-")
+    assert kubectl._home().name == str(folder)
 
 
 class Shell:
