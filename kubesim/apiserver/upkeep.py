@@ -26,7 +26,7 @@ from kubesim.apiserver.clusterkinds.flowdefaults import flow_object, flow_schema
 from kubesim.apiserver.core import Core
 from kubesim.apiserver.kinds.crds import DEFINITION
 from kubesim.apiserver.registry import Kind
-from kubesim.objects.frozen import Document
+from kubesim.objects.frozen import FrozenDict
 from kubesim.objects.meta import name_of, new_uid
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Upkeep:
         core.after_commit(f"/registry/{flowcontrol.GROUP}/", self._changed)
         core.after_commit(API_SERVICE.prefix, self._changed)
 
-    def missing_objects(self, uids: Random) -> Iterator[tuple[str, Document]]:
+    def missing_objects(self, uids: Random) -> Iterator[tuple[str, FrozenDict]]:
         """Yield (key, object) of what every cluster has and this one does not.
 
         Args:
@@ -84,9 +84,9 @@ class Upkeep:
             elif name not in served and is_of_custom_kind(stored.value):
                 core.commit([(key, stored.mod_revision)], deletes=[key], before=stored.value)
 
-    def _changed(self, before: Document | None, after: Document | None) -> None:
+    def _changed(self, before: object, after: object) -> None:
         """Create again what was deleted; APIServices of Kubernetes' groups are not."""
-        if after is not None or before is None:
+        if after is not None or not isinstance(before, dict):
             return
         name, kind = name_of(before), before["kind"]
         if kind == API_SERVICE.kind:

@@ -74,7 +74,7 @@ def _registered(group: str, version: str, priority: tuple[int, int], managed: st
     return document
 
 
-def local_service(name: str, uid: str, now: str) -> Document:
+def local_service(name: str, uid: str, now: str) -> FrozenDict:
     """Return the APIService of a group that the server serves itself, as it is stored.
 
     Args:

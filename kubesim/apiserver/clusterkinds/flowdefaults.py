@@ -79,7 +79,7 @@ def flow_schemas() -> dict[str, Document]:
     return {row[0]: _object(row[0], _schema(*row[1:])) for row in rows}
 
 
-def flow_object(kind: str, name: str, uid: str, now: str) -> Document:
+def flow_object(kind: str, name: str, uid: str, now: str) -> FrozenDict:
     """Return a flow schema or a priority level of the start, as it is stored.
 
     Args:
