@@ -39,7 +39,7 @@ from kubesim.ctl import apply as manifests
 from kubesim.ctl.access import explain_access
 from kubesim.ctl.apply import ApplyOptions, DeleteOptions
 from kubesim.ctl.diagnosis import diagnose
-from kubesim.ctl.explain import Explanation, explain
+from kubesim.ctl.explain import DiagnosedLog, Explanation, explain
 from kubesim.ctl.get import GetOptions, get_table, pods_table
 from kubesim.ctl.node import ClusterNode
 from kubesim.ctl.outages import ControllerHandle
@@ -367,7 +367,7 @@ class Cluster:
             self.api,
             host=host,
             port=port,
-            decisions=self.decisions,
+            decisions=DiagnosedLog(self.decisions, self.api.registry, partial(diagnose, self.api)),
             analytics=self.analytics,
             statistics=self.statistics,
             **options,

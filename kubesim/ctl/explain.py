@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from kubesim.client.decisions import Decision, DecisionLog
-from kubesim.errors import NotFound, mapping_hint
+from kubesim.errors import BadRequest, NotFound, mapping_hint
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.references import KindNames, Reference, parse_reference
@@ -134,6 +134,37 @@ def explain(
         hint = "; ".join(str(change) for change in changes) or mapping_hint(full, log.objects())
         raise NotFound(f"no decision about {full!r} has been recorded", hint=hint)
     return Explanation(full, decisions, changes)
+
+
+class DiagnosedLog:
+    """The decision log together with what holds an object up now: what `explain` shows.
+
+    Args:
+        log: the recorded decisions.
+        kinds: the registry of the server, for all names of a kind.
+        diagnosis: as for `explain`.
+    """
+
+    def __init__(
+        self,
+        log: DecisionLog,
+        kinds: KindNames,
+        diagnosis: Callable[[Reference, Decision | None], Decision | None],
+    ) -> None:
+        self._log = log
+        self._kinds = kinds
+        self._diagnosis = diagnosis
+
+    def of(self, object: str, /) -> Sequence[Decision]:
+        """Return the decisions about an object, oldest first; () if there are none."""
+        try:
+            return explain(self._log, object, self._kinds, diagnosis=self._diagnosis).decisions
+        except (BadRequest, NotFound):
+            return ()
+
+    def objects(self) -> list[str]:
+        """Return the objects about which there are recorded decisions."""
+        return self._log.objects()
 
 
 def _named(reference: str, kinds: KindNames) -> tuple[Reference | None, str]:

@@ -186,6 +186,28 @@ def test_logs_and_events_and_explanations(cluster: Cluster, ask: Client) -> None
     assert "POST /api/pods" in ask("GET", "/")[1]["routes"]
 
 
+def test_an_explanation_names_what_holds_an_object_up(cluster: Cluster, ask: Client) -> None:
+    """The diagnosis of Python's explain(), for objects without any recorded decision, too."""
+    pod = {"metadata": {"name": "gated"}, "spec": {"containers": [{"name": "a", "image": "b"}]}}
+    pod["spec"]["schedulingGates"] = [{"name": "example.com/quota"}]
+    service = {"metadata": {"name": "lonely"}, "spec": {"selector": {"app": "none"}}}
+    service["spec"]["ports"] = [{"port": 80}]
+    cluster.api.create({"kind": "Pod", **pod})
+    cluster.api.create({"kind": "Service", **service})
+    cluster.sleep(5)
+    for path, reference in (
+        ("pod/gated", "pod/gated"),
+        ("po/default/gated", "pod/gated"),
+        ("service/lonely", "service/lonely"),
+        ("svc/lonely", "service/lonely"),
+    ):
+        status, records, _ = ask("GET", f"/api/explain/{path}")
+        assert status == 200
+        assert records == json.loads(json.dumps(cluster.explain(reference).to_dicts()))
+    assert ask("GET", "/api/explain/svc/lonely")[1][-1]["verdict"]
+    assert ask("GET", "/api/explain/svc/none")[0] == 404
+
+
 def read_lines(server: RestServer, path: str, count: int) -> list[str]:
     """The first lines of a stream, without its head."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=15) as connection:
