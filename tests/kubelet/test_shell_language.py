@@ -160,6 +160,13 @@ def test_the_table_is_what_dash_prints() -> None:
         ("x=hello; echo ${x:1:3} ${x/l/L} ${x//l/L}", "ell heLlo heLLo\n"),
         ("cat <<< word", "word\n"),
         ("set -euo pipefail; echo on", "on\n"),
+        ("set -o pipefail; false | true; echo $?; (exit 3) | false | true; echo $?", "1\n1\n"),
+        ("set -o pipefail; yes | head -n 1; echo $?; set +o pipefail; false | true", "y\n141\n"),
+        ("set -eo pipefail; false | true; echo never", ""),
+        (
+            "printf 'ab\\n\\na.\\n' | grep -c .; echo axb | grep '^a.b$'; echo b | grep a.",
+            "2\naxb\n",
+        ),
         ("echo -e 'a\\tb'", "a\tb\n"),
         ("ls /nothing &> /tmp/log; cat /tmp/log", "ls: /nothing: No such file or directory\n"),
     ],

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from kubesim.kubelet.shell.parser import parse
 from kubesim.kubelet.shell.programs import PROGRAMS
-from kubesim.kubelet.shell.state import ShellState
+from kubesim.kubelet.shell.state import OPTION_LETTERS, ShellState
 from kubesim.kubelet.shell.steps import (
     USAGE_ERROR,
     ExitShell,
@@ -137,12 +137,11 @@ def _set(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) -> R
             return 0
         value = word[0] == "-"
         if word[1:] == "o":
-            names = {"errexit": "e", "nounset": "u", "xtrace": "x"}
-            letters = names.get(rest.pop(0), "") if rest else ""
+            letters = OPTION_LETTERS.get(rest.pop(0), "") if rest else ""
         else:
             letters = word[1:].replace("o", "")
             if word[1:].endswith("o") and rest:  # set -euo pipefail
-                rest.pop(0)
+                letters += OPTION_LETTERS.get(rest.pop(0), "")
         state.set_options(letters, value=value)
     if rest:
         state.set_arguments(rest)

@@ -31,7 +31,7 @@ from kubesim.kubelet.shell.files import FileError
 from kubesim.kubelet.shell.parser import parse
 from kubesim.kubelet.shell.programs import PROGRAMS
 from kubesim.kubelet.shell.redirection import redirect
-from kubesim.kubelet.shell.state import Call, ShellState
+from kubesim.kubelet.shell.state import OPTION_LETTERS, Call, ShellState
 from kubesim.kubelet.shell.steps import (
     EMPTY,
     NOT_FOUND,
@@ -292,10 +292,16 @@ class Interpreter:
     def _pipeline(self, commands: tuple[Command, ...], stdin: Input) -> Run:
         """Run each command in a subshell; each reads what the one before it writes."""
         current: Input = stdin
+        pipes: list[PipeInput] = []
         for command in commands[:-1]:
             current = PipeInput(Interpreter(self._state.copy()).program(command, current))
+            pipes.append(current)
         code = yield from Interpreter(self._state.copy()).program(commands[-1], current)
         yield from current.finish()
+        if code == 0 and self._state.options.pipefail:
+            for pipe in reversed(pipes):
+                yield from pipe.finish()
+                code = code or pipe.code
         return code
 
     def _capture(self, body: Command) -> Generator[Step, None, str]:
@@ -339,6 +345,7 @@ def run_shell(state: ShellState, words: list[str], stdin: Input) -> Run | None:
         if word[1:2] != "-":
             flags += word[1:]
             if word.endswith("o") and words:  # sh -o pipefail -c ...
+                flags += OPTION_LETTERS.get(words[0], "")
                 words = words[1:]
     state.set_options(flags)
     if "c" in flags:

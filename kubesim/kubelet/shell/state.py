@@ -34,13 +34,17 @@ class ContainerHost:
     resolve: Callable[[str], Iterable[str]] = lambda _name: ()
 
 
+OPTION_LETTERS = {"errexit": "e", "nounset": "u", "xtrace": "x", "pipefail": "|"}
+
+
 @dataclass(slots=True)
 class ShellOptions:
-    """The options that `set` changes: -e, -u, -x."""
+    """The options that `set` changes: -e, -u, -x, -o pipefail."""
 
     errexit: bool = False
     nounset: bool = False
     xtrace: bool = False
+    pipefail: bool = False
 
 
 @dataclass(slots=True)
@@ -196,13 +200,14 @@ class ShellState:
         """Switch the options of these letters on or off; others are ignored.
 
         Args:
-            letters: of `set`: e, u, x.
+            letters: of `set`: e, u, x; and "|" for pipefail, which has no letter.
             value: on or off.
         """
         options = self.options
         options.errexit = value if "e" in letters else options.errexit
         options.nounset = value if "u" in letters else options.nounset
         options.xtrace = value if "x" in letters else options.xtrace
+        options.pipefail = value if "|" in letters else options.pipefail
 
     def change_directory(self, path: str) -> None:
         """Set the working directory, as an absolute path."""

@@ -165,21 +165,29 @@ class TextInput:
         yield from ()
 
 
+BROKEN_PIPE = 141  # 128 + SIGPIPE
+
+
 class PipeInput:
-    """The output of a running command; it runs only as far as it is read."""
+    """The output of a running command; it runs only as far as it is read.
+
+    Attributes:
+        code: exit code of the command, once it has ended.
+    """
 
     def __init__(self, writer: Run) -> None:
         self._writer = writer
         self._buffer = ""
         self._ended = False
+        self.code = 0
 
     def read_line(self) -> Generator[Step, None, str]:
         """Return the next line with its newline; "" at the end."""
         while "\n" not in self._buffer and not self._ended:
             try:
                 step = next(self._writer)
-            except StopIteration:
-                self._ended = True
+            except StopIteration as end:
+                self._ended, self.code = True, int(end.value)
                 break
             if isinstance(step, Output) and step.stream == STDOUT:
                 self._buffer += step.text
@@ -194,10 +202,12 @@ class PipeInput:
         while not self._ended:
             try:
                 step = next(self._writer)
-            except StopIteration:
+            except StopIteration as end:
+                self.code = int(end.value)
                 break
             if isinstance(step, Output) and step.stream == STDOUT:
                 self._writer.close()
+                self.code = BROKEN_PIPE
                 break
             yield step
         self._ended = True

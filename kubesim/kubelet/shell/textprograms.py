@@ -1,13 +1,14 @@
 """Programs that read lines: `cat`, `head`, `grep`, `sort` and others.
 
-`grep` knows plain strings with `^` and `$` at their ends, and no regular expressions: Python's can
-be made to take exponential time.
+`grep` knows plain strings with `.`, and `^` and `$` at their ends, and no other regular
+expressions: Python's can be made to take exponential time.
 
 Source: IEEE Std 1003.1-2017, Utilities.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Generator
 
@@ -186,6 +187,7 @@ def _grep(call: Call) -> Run:
     pattern = options["e"] if "e" in options else (operands.pop(0) if operands else "")
     begins, ends = pattern.startswith("^"), pattern.endswith("$") and not pattern.endswith("\\$")
     plain = pattern[int(begins) : len(pattern) - int(ends)]
+    dots: re.Pattern[str] | None = None
     if "F" in options:
         begins = ends = False
         plain = pattern
@@ -194,6 +196,10 @@ def _grep(call: Call) -> Run:
         if set(unescaped) & set("*[]+?(){}|\\"):
             yield complaint(f"grep: {pattern[:40]!r}: regular expressions are not simulated")
             return USAGE_ERROR
+        if "." in unescaped:  # any character; without repetitions this takes linear time
+            parts = (re.escape(part).replace("\\.", ".") for part in plain.split("\\."))
+            text = "\\A" * begins + "\\.".join(parts) + "\\Z" * ends
+            dots = re.compile(text, re.IGNORECASE if "i" in options else 0)
         plain = plain.replace("\\.", ".")
     inputs = _Inputs(call, operands)
     yield from inputs.errors
@@ -202,7 +208,9 @@ def _grep(call: Call) -> Run:
     count = 0
     while text := (yield from inputs.next_line()):
         body = text.rstrip("\n").lower() if "i" in options else text.rstrip("\n")
-        if begins and ends:
+        if dots is not None:
+            matches = dots.search(body) is not None
+        elif begins and ends:
             matches = body == plain
         elif begins or ends:
             matches = body.startswith(plain) if begins else body.endswith(plain)
