@@ -188,3 +188,29 @@ def test_the_status_of_a_pod_is_canonical_if_a_client_writes_it(api: KubeAPI) ->
     (container,) = written["status"]["containerStatuses"]
     assert container["allocatedResources"] == {"cpu": "1"}
     assert created["metadata"]["name"] == "web"
+
+
+def test_null_in_a_map_is_the_zero_value(api: KubeAPI) -> None:
+    """As Go reads it: `a:` without a value in YAML is an empty string, a quantity is 0."""
+    empty = {"a": None}
+    metadata = {"name": "web", "labels": dict(empty), "annotations": dict(empty)}
+    container = {"name": "main", "image": "a", "resources": {"requests": {"cpu": None}}}
+    spec = {"nodeSelector": dict(empty), "containers": [container]}
+    made = api.create({"kind": "Pod", "metadata": metadata, "spec": spec})
+    assert made["metadata"]["labels"] == made["metadata"]["annotations"] == {"a": ""}
+    assert made["spec"]["nodeSelector"] == {"a": ""}
+    assert made["spec"]["containers"][0]["resources"] == {"requests": {"cpu": "0"}}
+    for kind in ("ConfigMap", "Secret"):
+        document = {"kind": kind, "metadata": {"name": "x"}, "data": dict(empty)}
+        assert api.create(document)["data"] == {"a": ""}
+    assert api.update({**document, "data": {"b": None}})["data"] == {"b": ""}
+
+
+def test_a_job_template_has_no_defaults_of_jobs(api: KubeAPI) -> None:
+    """A CronJob's template stays as it was written, but for its pods."""
+    pods = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "a"}]}}
+    spec = {"schedule": "@hourly", "jobTemplate": {"spec": {"template": pods}}}
+    made = api.create({"kind": "CronJob", "metadata": {"name": "x"}, "spec": spec})
+    template = made["spec"]["jobTemplate"]["spec"]
+    assert list(template) == ["template"]
+    assert template["template"]["spec"]["dnsPolicy"] == "ClusterFirst"

@@ -9,6 +9,7 @@ from api_builders import a_pod
 
 from kubesim import Cluster
 from kubesim.apiserver import KubeAPI
+from kubesim.errors import BadRequest
 
 SPECS: list[dict[str, Any]] = [
     {},
@@ -40,6 +41,14 @@ def test_only_finalize_changes_the_finalizers(api: KubeAPI) -> None:
     assert api.update({**created, "spec": {}})["spec"] == {"finalizers": ["kubernetes"]}
     assert api.finalize({**created, "spec": {"finalizers": []}})["spec"] == {}
     assert api.update({**created, "metadata": {"name": "q"}})["spec"] == {}
+
+
+@pytest.mark.parametrize("spec", ["x", {"finalizers": "x"}, {"finalizers": [1]}])
+def test_the_finalizers_of_finalize_are_strings(api: KubeAPI, spec: object) -> None:
+    """A body that cannot be decoded is refused (it was an internal error)."""
+    api.create({"kind": "Namespace", "metadata": {"name": "a"}})
+    with pytest.raises(BadRequest, match="cannot be handled as a Namespace"):
+        api.finalize({"kind": "Namespace", "metadata": {"name": "a"}, "spec": spec})
 
 
 def test_a_deleted_namespace_is_emptied_and_leaves_nothing_to_its_successor() -> None:

@@ -41,7 +41,7 @@ def test_a_failing_operation_is_told_as_upstream_does(api: KubeAPI) -> None:
 
 
 @pytest.mark.parametrize("field", ["resourceVersion", "uid"])
-@pytest.mark.parametrize("value", [{}, [1]])
+@pytest.mark.parametrize("value", [{}, [1], 5, True])
 def test_a_precondition_is_a_string(api: KubeAPI, field: str, value: object) -> None:
     """A merge patch with another type cannot be decoded; `{}` was taken for no precondition."""
     api.create(a_config_map(a="b"))
@@ -50,3 +50,12 @@ def test_a_precondition_is_a_string(api: KubeAPI, field: str, value: object) -> 
     (cause,) = refused.value.causes
     assert cause.field == "patch"
     assert cause.message.endswith(f"Go struct field ObjectMeta.metadata.{field} of type string")
+
+
+@pytest.mark.parametrize("spec", [-1, "", [], False])
+def test_the_spec_of_a_scale_is_an_object(api: KubeAPI, spec: object) -> None:
+    """A patch with another type is refused, and the workload keeps its size."""
+    api.create(a_workload("Deployment", replicas=3))
+    with pytest.raises(Invalid, match=r"Go struct field Scale.spec of type v1.ScaleSpec"):
+        api.patch("Deployment", "web", {"spec": spec}, subresource="scale")
+    assert api.get("Deployment", "web")["spec"]["replicas"] == 3

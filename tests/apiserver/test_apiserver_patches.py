@@ -369,7 +369,7 @@ def test_requests_that_make_no_sense(api: KubeAPI) -> None:
         api.patch("Pod", "web", {}, patch_type="apply")
     with pytest.raises(NotFound, match="could not find the requested resource"):
         api.patch("Pod", "web", {}, subresource="log")
-    with pytest.raises(BadRequest, match="a merge patch is an object"):
+    with pytest.raises(BadRequest, match="a merge patch must be a JSON object"):
         api.patch("Pod", "web", [])
     with pytest.raises(BadRequest, match="a JSON patch is a list"):
         api.patch("Pod", "web", {}, patch_type="json")

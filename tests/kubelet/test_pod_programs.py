@@ -337,3 +337,19 @@ def test_the_same_seed_gives_the_same_run() -> None:
             logs.append(cluster.api.pod_logs("p"))
     assert logs[0] == logs[1]
     assert len(set(logs[0])) == 6
+
+
+@pytest.mark.parametrize("script", [("sh", "-c", "echo hi"), ()], ids=["a command", "the image's"])
+def test_variables_that_name_each_other_do_not_grow_without_end(
+    cluster: Cluster, script: tuple[str, ...]
+) -> None:
+    """Forty variables that double each other: the kernel refuses to start such a process."""
+    env = [{"name": f"E{i}", "value": f"$(E{i - 1})$(E{i - 1})"} for i in range(40)]
+    cluster.api.create(pod("bomb", *script, env=env))
+    cluster.api.create(pod("small", *script, env=env[:8]))
+    cluster.sleep(10)
+    assert main(cluster, "bomb")["state"]["terminated"]["exitCode"] == 255
+    (line,) = cluster.api.pod_logs("bomb")
+    assert line.startswith("exec ")
+    assert line.endswith(": argument list too long")
+    assert main(cluster, "small")["state"]["terminated"]["exitCode"] == 0

@@ -181,7 +181,7 @@ def validate_job_spec(job: Document, errors: FieldErrors) -> None:
 def _validate_mode(job: Document, spec: Document, errors: FieldErrors) -> None:
     """Validate the completion mode: Indexed needs completions; limits per index need Indexed."""
     mode, completions = spec.get("completionMode"), spec.get("completions")
-    if mode not in ("Indexed", "NonIndexed"):
+    if mode not in (None, "Indexed", "NonIndexed"):
         errors.not_supported("spec.completionMode", mode, ("Indexed", "NonIndexed"))
     elif mode == "Indexed":
         if completions is None:
@@ -208,10 +208,10 @@ def _validate_mode(job: Document, spec: Document, errors: FieldErrors) -> None:
 
 def _validate_policies(spec: Document, errors: FieldErrors) -> None:
     policy = spec.get("podReplacementPolicy")
-    if policy not in ("Failed", "TerminatingOrFailed"):
+    if policy not in (None, "Failed", "TerminatingOrFailed"):
         supported = ("Failed", "TerminatingOrFailed")
         errors.not_supported("spec.podReplacementPolicy", policy, supported)
-    elif spec.get("podFailurePolicy") is not None and policy != "Failed":
+    elif spec.get("podFailurePolicy") is not None and policy not in (None, "Failed"):
         errors.not_supported("spec.podReplacementPolicy", policy, ("Failed",))
     validate_failure_policy(spec, errors)
     validate_success_policy(spec, errors)
@@ -253,7 +253,12 @@ def _without_scheduling(template: object) -> object:
 
 
 def default_cronjob(cronjob: Document) -> None:
-    """Set the defaults: overlapping runs allowed, three succeeded and one failed Job kept."""
+    """Set the defaults: overlapping runs allowed, three succeeded and one failed Job kept.
+
+    The Job template gets those of its pods alone; a Job gets its own when it is created.
+
+    Source: pkg/apis/batch/v1/zz_generated.defaults.go (SetObjectDefaults_CronJob).
+    """
     fill(cronjob, "spec", {})
     spec = cronjob["spec"]
     if not isinstance(spec, dict):
@@ -266,7 +271,10 @@ def default_cronjob(cronjob: Document) -> None:
     template = spec["jobTemplate"]
     if isinstance(template, dict):
         fill(template, "metadata", {})
-        default_job(template)
+        fill(template, "spec", {})
+        if isinstance(template["spec"], dict):
+            _default_template(template["spec"])
+            default_failure_policy(template["spec"])
 
 
 def validate_cronjob(cronjob: Document, errors: FieldErrors) -> None:

@@ -10,6 +10,7 @@ Source: pkg/apis/core/v1/defaults.go (SetDefaults_Service), pkg/apis/core/valida
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from ipaddress import AddressValueError, IPv4Address, IPv4Network
 
 from kubesim.apiserver.kindrules.services import (
@@ -22,8 +23,8 @@ from kubesim.apiserver.kindrules.services import (
     validate_service_update,
 )
 from kubesim.apiserver.registry import Kind, ServerView
-from kubesim.apiserver.validation import fill
-from kubesim.errors import Cause, Invalid
+from kubesim.apiserver.validation import FieldErrors, fill
+from kubesim.errors import Invalid
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document, objects_in
 from kubesim.objects.meta import valid_dns1123_label
@@ -103,7 +104,7 @@ def admit_service(api: ServerView, service: Document, old: Document | None) -> N
         _check_free(service, str(spec["clusterIP"]), others)
     fill(spec, "clusterIPs", [spec["clusterIP"]])
     if spec.get("type") in WITH_NODE_PORTS:
-        _allocate_node_ports(api, spec, before, others)
+        _allocate_node_ports(api, service, before, others)
 
 
 def _drop_dependent_fields(spec: Document, before: Document) -> None:
@@ -166,46 +167,87 @@ def _check_free(service: Document, address: str, others: list[Document]) -> None
     try:
         if IPv4Address(address) not in SERVICE_RANGE:
             reason = (
-                "failed to allocate IP "
-                f"{address}: the provided IP ({address}) is not in the valid range. The range of "
+                f"the provided IP ({address}) is not in the valid range. The range of "
                 f"valid IPs is {SERVICE_RANGE}"
             )
     except AddressValueError:
         return  # validation reports it
     if any(spec.get("clusterIP") == address for spec in others):
-        reason = f"failed to allocate IP {address}: provided IP is already allocated"
+        reason = "provided IP is already allocated"
     if reason:
-        rule = f"Invalid value: {_listed([address])}: {reason}"
-        cause = Cause("spec.clusterIPs", "FieldValueInvalid", rule)
-        name = meta.name_of(service)
-        message = f'Service "{name}" is invalid: spec.clusterIPs: {rule}'
-        raise Invalid(message, kind="Service", name=name, causes=[cause])
+        detail = f"failed to allocate IP {address}: {reason}"
+        _refuse(meta.name_of(service), "spec.clusterIPs", [address], detail)
 
 
-def _listed(values: list[str]) -> str:
-    return "[" + ",".join(f'"{value}"' for value in values) + "]"
+def _refuse(name: str, path: str, value: object, detail: str) -> None:
+    """Raise Invalid for one field."""
+    errors = FieldErrors()
+    errors.invalid(path, value, detail)
+    message = f'Service "{name}" is invalid: {path}: {errors.causes[0].message}'
+    raise Invalid(message, kind="Service", name=name, causes=errors.causes)
 
 
 def _allocate_node_ports(
-    api: ServerView, spec: Document, before: Document, others: list[Document]
+    api: ServerView, service: Document, before: Document, others: list[Document]
 ) -> None:
-    """Set node ports: the allocated ones, the requested ones, and free ones for the other ports."""
-    allocated = {_port_key(port): port.get("nodePort") for port in before.get("ports") or ()}
+    """Set node ports: the allocated ones, the requested ones, and free ones for the other ports.
+
+    At creation, ports of the same number share their node port (53/TCP and 53/UDP).
+
+    Source: pkg/registry/core/service/storage/storage.go (patchAllocatedValues),
+    alloc.go (initNodePorts, updateNodePorts, allocHealthCheckNodePort).
+    """
+    spec = service["spec"]
+    _keep_node_ports(spec, before)
+    own, in_use = _node_ports_of([before]), _node_ports_of(others)
+    requested, rng = _node_ports_of([spec]), api.streams("node-ports")
+
+    def free_port() -> int:
+        while (candidate := rng.choice(NODE_PORTS)) in in_use | requested | own:
+            continue
+        in_use.add(candidate)
+        return candidate
+
+    allocates = spec["type"] == "NodePort" or spec.get("allocateLoadBalancerNodePorts") is not False
+    shared: dict[object, object] = {}
+    ports = list(objects_in(spec.get("ports")))
+    for index, port in enumerate(ports):
+        number, node_port = port.get("port"), port.get("nodePort")
+        if not node_port and not before:
+            same = (each.get("nodePort") for each in ports if each.get("port") == number)
+            node_port = shared.get(number) or next(filter(None, same), None)
+        if node_port and node_port not in own and node_port != shared.get(number):
+            if node_port in in_use:
+                path = f"spec.ports[{index}].nodePort"
+                _refuse(
+                    meta.name_of(service), path, node_port, "provided port is already allocated"
+                )
+            in_use.add(node_port)
+        if node_port or allocates:
+            port["nodePort"] = node_port or free_port()
+            shared.setdefault(number, port["nodePort"])
+    if needs_health_check(spec) and not spec.get("healthCheckNodePort"):
+        spec["healthCheckNodePort"] = free_port()
+
+
+def _keep_node_ports(spec: dict[str, object], before: Mapping[str, object]) -> None:
+    """Fill the node ports that the client left out with those of the ports of the same names."""
+    in_use = _node_ports_of([before]) & _node_ports_of([spec])
+    old_ports = objects_in(before.get("ports"))
+    by_name = {port.get("name") or "": port.get("nodePort") for port in old_ports}
+    for port in objects_in(spec.get("ports")):
+        node_port = by_name.get(port.get("name") or "")
+        if not port.get("nodePort") and node_port and node_port not in in_use:
+            port["nodePort"] = node_port
+            in_use.add(node_port)
     if needs_health_check(spec):
         fill(spec, "healthCheckNodePort", before.get("healthCheckNodePort"))
-    in_use = {port.get("nodePort") for spec in others for port in spec.get("ports") or ()}
-    ports = list(objects_in(spec.get("ports")))
-    in_use |= {port.get("nodePort") for port in ports}
-    rng = api.streams("node-ports")
-    for port in ports:
-        fill(port, "nodePort", allocated.get(_port_key(port)))
-        while not port["nodePort"]:
-            candidate = rng.choice(NODE_PORTS)
-            port["nodePort"] = None if candidate in in_use else candidate
-            in_use.add(candidate)
-    while needs_health_check(spec) and not spec["healthCheckNodePort"]:
-        candidate = rng.choice(NODE_PORTS)
-        spec["healthCheckNodePort"] = None if candidate in in_use else candidate
+
+
+def _node_ports_of(specs: Iterable[Mapping[str, object]]) -> set[object]:
+    """Return all node ports of some Services."""
+    ports = {port.get("nodePort") for spec in specs for port in objects_in(spec.get("ports"))}
+    return (ports | {spec.get("healthCheckNodePort") for spec in specs}) - {None, 0}
 
 
 def _port_key(port: Document) -> tuple[object, object]:

@@ -1,7 +1,8 @@
 """Documents as Go would write them after it has read them: the form in which they are stored.
 
-Reading into Go's types and writing again changes three things: a quantity gets its canonical form,
-a list or map without items is left out, and base 64 loses its line breaks.
+Reading into Go's types and writing again changes four things: a quantity gets its canonical form,
+a list or map without items is left out, base 64 loses its line breaks, and null in a map becomes
+the zero value of its type.
 
 >>> pod = {"spec": {"nodeSelector": {}, "containers": [
 ...     {"name": "main", "resources": {"requests": {"cpu": 0.5, "memory": "1024Mi"}}}]}}
@@ -13,7 +14,7 @@ The parts of a type are made when a value of it is first seen, as in `compiler`;
 so at once, since what they make is the same.
 
 Source: k8s.io/apimachinery/pkg/api/resource/quantity.go (UnmarshalJSON, MarshalJSON), the tags
-`omitempty` of the API types, encoding/base64.
+`omitempty` of the API types, encoding/base64, encoding/json (null).
 """
 
 from __future__ import annotations
@@ -93,11 +94,15 @@ class MapPart(CanonicalPart):
 
     Args:
         values: of each value; None: they stay as they are.
+        zero: what null becomes (`a:` without a value in YAML); None: it stays.
         keeps_empty: a map without entries is written.
     """
 
-    def __init__(self, values: CanonicalPart | None, *, keeps_empty: bool) -> None:
+    def __init__(
+        self, values: CanonicalPart | None, zero: str | None, *, keeps_empty: bool
+    ) -> None:
         self._values = values
+        self._zero = zero
         self._keeps_empty = keeps_empty
 
     def tidy(self, value: object) -> object:
@@ -106,6 +111,8 @@ class MapPart(CanonicalPart):
             return value
         if not value and not self._keeps_empty:
             return ABSENT
+        if self._zero is not None and None in value.values():
+            value.update({name: self._zero for name, item in value.items() if item is None})
         if self._values is not None:
             for name, item in value.items():
                 kept = self._values.tidy(item)
@@ -188,7 +195,15 @@ def _part(schema: Schema, *, keeps_empty: bool) -> CanonicalPart | None:
         return Base64Part()
     values, items = schema.get("additionalProperties"), schema.get("items")
     if isinstance(values, dict):
-        return MapPart(_part(values, keeps_empty=True), keeps_empty=keeps_empty)
+        part = _part(values, keeps_empty=True)
+        return MapPart(part, _zero_of(values, part), keeps_empty=keeps_empty)
     if isinstance(items, dict):
         return ListPart(_part(items, keeps_empty=True), keeps_empty=keeps_empty)
     return ObjectPart(schema) if schema.get("properties") else None
+
+
+def _zero_of(schema: Schema, part: CanonicalPart | None) -> str | None:
+    """Return the zero value of a map's values; None: null stays."""
+    if isinstance(part, QuantityPart):
+        return "0"
+    return "" if schema.get("type") == "string" else None

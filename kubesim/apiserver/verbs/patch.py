@@ -114,7 +114,9 @@ class Patcher:
                 _check_shapes(old, patch, patch)
             _check_identity(old, new)
             _check_preconditions(resource, new, patch)
-            if subresource != "scale":
+            if subresource == "scale":
+                _check_scale(new.get("spec"), patch)
+            else:
                 check_patched(resource, new, old, patch, options)
             try:
                 result = self._write_back(resource, new, subresource, dry_run, options)
@@ -142,7 +144,7 @@ class Patcher:
         if subresource not in SUBRESOURCES:
             raise NotFound("the server could not find the requested resource")
         if patch_type != "json" and not isinstance(patch, dict):
-            raise BadRequest(f"a {patch_type} patch is an object, not {type(patch).__name__}")
+            raise BadRequest(f"a {patch_type} patch must be a JSON object")
         resource = self._core.registry.find(kind)
         if resource.custom and patch_type == "strategic":
             raise UnsupportedMediaType(NO_STRATEGIC)
@@ -205,8 +207,21 @@ def _invalid_patch(patch: object, detail: str) -> Invalid:
     return Invalid(f' "" is invalid: patch: {message}', causes=[cause])
 
 
+def _check_scale(spec: object, patch: object) -> None:
+    """Refuse a patch of a scale whose spec is not an object."""
+    if spec is not None and not isinstance(spec, dict):
+        raise _invalid_patch(patch, _unmarshal_error(spec, "Scale.spec", "v1.ScaleSpec"))
+
+
+def _unmarshal_error(value: object, field: str, go_type: str) -> str:
+    """Return how Go says that a value cannot become a field."""
+    json_types = {dict: "object", list: "array", str: "string", bool: "bool"}
+    named = json_types.get(type(value), "number")
+    return f"json: cannot unmarshal {named} into Go struct field {field} of type {go_type}"
+
+
 def _check_preconditions(kind: Kind, new: Document, patch: object) -> None:
-    """Refuse a patch that makes an object or a list of a precondition: it cannot be decoded.
+    """Refuse a patch that makes of a precondition what is not a string: it cannot be decoded.
 
     Args:
         kind: of the object.
@@ -215,10 +230,8 @@ def _check_preconditions(kind: Kind, new: Document, patch: object) -> None:
     """
     for field in ("resourceVersion", "uid"):
         value = new["metadata"].get(field)
-        if isinstance(value, (dict, list)):
-            type_name = "object" if isinstance(value, dict) else "array"
-            into = f"Go struct field ObjectMeta.metadata.{field} of type string"
-            detail = f"json: cannot unmarshal {type_name} into {into}"
+        if value is not None and not isinstance(value, str):
+            detail = _unmarshal_error(value, f"ObjectMeta.metadata.{field}", "string")
             raise _invalid_patch(patch, wrong_type(kind, new) or detail)
 
 

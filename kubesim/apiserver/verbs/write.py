@@ -247,20 +247,23 @@ class ObjectWriter:
             dry_run: check everything, and store nothing.
 
         Raises:
+            BadRequest: the finalizers are no list of strings.
             Conflict: the namespace has changed since the document's resourceVersion.
             NotFound: there is no such namespace.
         """
-        metadata = document.get("metadata") or {}
-        finalizers = list((document.get("spec") or {}).get("finalizers") or ())
+        metadata, kind = document.get("metadata") or {}, self._core.registry.find("Namespace")
 
         def change(old: Document) -> Document:
+            sent = thaw({**old, "spec": document.get("spec") or {}})
+            self._path.validate(kind, sent, old)
+            finalizers = list(sent["spec"].get("finalizers") or ())
             spec = {k: v for k, v in (old.get("spec") or {}).items() if k != "finalizers"}
             if finalizers:
                 spec["finalizers"] = finalizers
             return {**old, "spec": spec}
 
         return self._swap(
-            self._core.registry.find("Namespace"),
+            kind,
             {"name": metadata.get("name")},
             metadata.get("resourceVersion"),
             metadata.get("uid"),

@@ -41,6 +41,7 @@ Find = Callable[[str, str], Document | None]
 
 CONFIG_MAP, SECRET = "ConfigMap", "Secret"
 DEFAULTS = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+MAX_STRING, MAX_TOTAL = 131_072, 2 << 20  # of one argument or variable, and of all (execve(2))
 REFERENCE = re.compile(r"\$(\$|\(([^()]*)\))")
 SUBSCRIPT = re.compile(r"metadata\.(labels|annotations)\['([^']*)'\]")
 
@@ -69,6 +70,9 @@ class Sources:
 def environment_of(container: ContainerDict, sources: Sources) -> dict[str, str]:
     """Return the variables of a container, in the order in which they are defined.
 
+    Variables that name each other could grow without end: one that is too long to start a process
+    is cut, and once all together are, the rest is not expanded (`is_too_long`).
+
     Args:
         container: an entry of the pod's spec.
         sources: where values come from.
@@ -84,32 +88,57 @@ def environment_of(container: ContainerDict, sources: Sources) -> dict[str, str]
             if reference:
                 data = data_of(kind, sources.find(kind, str(reference.get("name") or "")))
                 variables |= {f"{prefix}{key}": value for key, value in data.items()}
+    size = 0
     for entry in container.get("env") or ():
         if entry.get("valueFrom"):
             value = _value_from(cast("Document", entry["valueFrom"]), container, sources)
         else:
-            value = expand(str(entry.get("value") or ""), variables)
+            value = str(entry.get("value") or "")
+            value = expand(value, variables) if size <= MAX_TOTAL else value
         if value is not None:
             variables[str(entry.get("name"))] = value
+            size += len(value)
     return variables
+
+
+def may_be_too_long(container: ContainerDict) -> bool:
+    """Return whether a container's own variables could be too long: they are, or name others."""
+    texts = [str(entry.get("value") or "") for entry in container.get("env") or ()]
+    return any("$(" in text or len(text) >= MAX_STRING for text in texts)
+
+
+def is_too_long(words: Iterable[str], variables: Mapping[str, str]) -> bool:
+    """Return whether no process can be started with these arguments and variables (E2BIG).
+
+    Args:
+        words: the command and its arguments.
+        variables: by name.
+    """
+    sizes = [*map(len, words), *(len(name) + len(value) for name, value in variables.items())]
+    return max(sizes) >= MAX_STRING or sum(sizes) > MAX_TOTAL
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
     """Replace ``$(NAME)`` by the variable's value; ``$$`` is a dollar sign.
 
-    A reference to a variable that does not exist stays as it is.
+    A reference to a variable that does not exist stays as it is. Values of more than MAX_STRING
+    characters are cut behind that.
 
     Args:
         text: of a command, an argument or a variable.
         variables: by name.
     """
 
-    def replace(match: re.Match[str]) -> str:
-        if match[1] == "$":
-            return "$"
-        return variables.get(match[2], match[0])
-
-    return REFERENCE.sub(replace, text)
+    if "$" not in text:
+        return text
+    parts, size, end = [], 0, 0
+    for match in REFERENCE.finditer(text):
+        value = "$" if match[1] == "$" else variables.get(match[2], match[0])
+        parts += [text[end : match.start()], value]
+        size, end = size + len(parts[-1]) + len(parts[-2]), match.end()
+        if size > MAX_STRING:
+            return "".join(parts)[: MAX_STRING + 1]
+    return "".join([*parts, text[end:]])
 
 
 def hostname_of(pod: PodDict) -> str:

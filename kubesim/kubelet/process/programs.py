@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
 from kubesim.clock.base import Clock
 from kubesim.clock.streams import keyed_fraction
-from kubesim.kubelet.process.environment import Sources, environment_of, expand, hostname_of
+from kubesim.kubelet.process.environment import (
+    Sources,
+    environment_of,
+    expand,
+    hostname_of,
+    is_too_long,
+    may_be_too_long,
+)
 from kubesim.kubelet.process.start import start
 from kubesim.kubelet.process.volumes import (
     TERMINATION_PATH,
@@ -33,6 +40,8 @@ if TYPE_CHECKING:
 MAX_OUTPUT = 1 << 20  # characters of a command of a probe, a hook or `kubectl exec`
 MOST_SECONDS = 3_600.0  # simulated, of such a command
 KILL_EXIT_CODE = 137  # 128 + SIGKILL
+REFUSED_EXIT_CODE = 255  # of a container whose process cannot be executed
+ENTRYPOINT = "/docker-entrypoint.sh"  # what an image runs, if no command is given
 
 Resolve = Callable[[str], Iterable[str]]
 
@@ -78,12 +87,14 @@ class PodPrograms:
             container: an entry of the pod's spec.
         """
         command = [*(container.get("command") or ()), *(container.get("args") or ())]
-        if not command:
+        if not command and not may_be_too_long(container):
             return None  # what its image runs is not known
         self._hosts.pop(str(container.get("name")), None)  # a new container has new files
         sources = self._sources()
         variables = environment_of(container, sources)
         words = [expand(str(word), variables) for word in command]
+        if is_too_long(words, variables):
+            return refused(words[0][:60] if words else ENTRYPOINT)
         return start(words, self._host(container, sources), variables, directory_of(container))
 
     def run(
@@ -131,6 +142,15 @@ class PodPrograms:
         self._draws += 1
         key = f"shell/{meta.uid_of(self._sources().pod)}/{self._draws}"
         return int(keyed_fraction(key) * 32_768)
+
+
+def refused(program: str) -> Run:
+    """Return what is left of a program that execve(2) refuses, E2BIG: a line of the log.
+
+    Source: opencontainers/runc, libcontainer/standard_init_linux.go (Init), init.go.
+    """
+    yield Output(STDERR, f"exec {program}: argument list too long\n")
+    return REFUSED_EXIT_CODE
 
 
 def directory_of(container: ContainerDict) -> str:
