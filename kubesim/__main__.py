@@ -108,6 +108,7 @@ def serve(options: argparse.Namespace) -> int:
             hpa=not options.no_hpa,
             sink=_print_line,
             job_seconds=options.job_seconds,
+            quota_backend_bytes=options.quota_backend_bytes,
         )
         try:
             _start_server(options, cluster)
@@ -302,6 +303,8 @@ def _parser() -> argparse.ArgumentParser:
         default=JOB_SECONDS,
         help=f"run time of work whose command is not simulated ({JOB_SECONDS:g})",
     )
+    quota_help = "size of the store; 0: 1 GiB; -1: any (0)"
+    served.add_argument("--quota-backend-bytes", type=int, default=0, help=quota_help)
     served.add_argument(
         "--token",
         help="require this bearer token (beyond loopback it is needed: 8 characters or more)",

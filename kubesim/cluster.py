@@ -89,6 +89,7 @@ class Cluster:
         workloads: your own workload models, by name (see kubesim.kubelet.usage.workload).
         digest: keep a running digest of the whole history, for `digest()`.
         history_limit: changes that the store keeps before it compacts.
+        quota_backend_bytes: of the store, as etcd's option; 0: 1 GiB; below 0: no quota.
         max_threads: on the live clock, workers above this number share one paced thread.
         kubelet: reserved resources, eviction thresholds and image pulls of all nodes.
         job_seconds: how long a program with an end runs if its command is not understood.
@@ -120,6 +121,7 @@ class Cluster:
         workloads: Mapping[str, Factory] | None = None,
         digest: bool = False,
         history_limit: int = 10_000,
+        quota_backend_bytes: int = 0,
         max_threads: int = 1_000,
         kubelet: KubeletConfig | None = None,
         job_seconds: float = JOB_SECONDS,
@@ -127,11 +129,9 @@ class Cluster:
         feature_gates: Mapping[str, bool] | None = None,
     ) -> None:
         check_cluster_options(locals())
-        self.seed = seed
+        self.seed, self._closed = seed, False
         self.failures: deque[WorkerFailed] = deque(maxlen=100)
         self._servers: list[RestServer] = []
-        self._closed = False
-
         # Time, randomness, and the logs that all components write to.
         self.streams = NamedStreams(seed)
         self.clock = make_clock(clock, speed, max_threads)
@@ -140,7 +140,7 @@ class Cluster:
         self.decisions = DecisionLog()
 
         # etcd, and the API server as the only door to it.
-        self.store = make_store(history_limit, self.clock, self.analytics)
+        self.store = make_store(history_limit, quota_backend_bytes, self.clock, self.analytics)
         self._digest = HistoryDigest(self.store) if digest else None
         kinds, core = registry_with(feature_gates), (self.store, self.clock, self.streams)
         self.api = KubeAPI(*core, analytics=self.analytics, registry=kinds, service_accounts=True)

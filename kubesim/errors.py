@@ -17,6 +17,7 @@ Kubernetes `Status`, and a `hint` that says how to solve the problem.
     |   |-- Invalid               422  field errors, each with its path (also a ValueError)
     |   |-- TooManyRequests       429
     |   |-- Timeout               504  the server cannot respond in time (or not yet)
+    |   |-- NoSpace               500  the quota of the store is used up: delete objects
     |   `-- GenericStatusError    any code; the reason follows from it
     |-- Compacted                 the store: that revision is no longer kept
     |-- FutureRevision            the store: that revision does not exist yet
@@ -116,8 +117,9 @@ class StatusError(KubeSimError):
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         }
+        if self.reason:
+            document["reason"] = self.reason
         if details:
             document["details"] = details
         document["code"] = self.code
@@ -194,6 +196,24 @@ class Timeout(StatusError):
     """504: no response in time, for example because the store has not reached a revision yet."""
 
     code, reason = 504, "Timeout"
+
+
+class NoSpace(StatusError):
+    """500: the quota of the store is used up; reads, deletions and compactions go on.
+
+    kube-apiserver hands on etcd's error as it is, so its Status has no reason.
+
+    Source: etcd api/v3rpc/rpctypes/error.go (ErrNoSpace); k8s.io/apiserver/pkg/endpoints/handlers/
+    responsewriters/status.go (ErrorToAPIStatus: StatusReasonUnknown).
+    """
+
+    code, reason = 500, ""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "etcdserver: mvcc: database space exceeded",
+            hint="delete objects, then compact and defragment the store, and disarm its alarm",
+        )
 
 
 REASONS = {

@@ -42,6 +42,7 @@ CLUSTER: Mapping[str, Check] = {
     ),
     "digest": arguments.flag,
     "history_limit": arguments.whole_number(1),
+    "quota_backend_bytes": arguments.whole_number(),
     "max_threads": arguments.whole_number(1),
     "job_seconds": arguments.number(unit="seconds"),
     "stages": STAGES,

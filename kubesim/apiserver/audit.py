@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import NamedTuple
 
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document
+from kubesim.store import Dropped
 
 RING = 10_000  # writes kept
+TRIM_REVISIONS = 16  # between two looks for writes that the store has dropped
 UNAUDITED = ("/registry/events/", "/registry/events.k8s.io/", "/registry/coordination.k8s.io/")
 DRIVER = "client"  # the actor outside of any worker: a notebook cell, a test
 
@@ -63,10 +65,19 @@ class Write(NamedTuple):
 
 
 class AuditLog:
-    """A bounded ring of writes; written on any thread, each step is one atomic append."""
+    """A bounded ring of writes; written on any thread, each step is one atomic append.
 
-    def __init__(self, clock: Clock, ring: int = RING) -> None:
+    Args:
+        clock: the time of each write.
+        quota: says which old versions the store has dropped because of their bytes; the writes of
+            these are dropped as well.
+        ring: number of writes that are kept.
+    """
+
+    def __init__(self, clock: Clock, quota: Dropped | None = None, ring: int = RING) -> None:
         self._clock = clock
+        self._quota = quota
+        self._next_trim = 0
         self._rows: deque[Write] = deque(maxlen=ring)
 
     def record(
@@ -82,6 +93,16 @@ class AuditLog:
         if key.startswith(UNAUDITED):
             return
         self._rows.append(Write(self._clock.now(), revision, self.actor(), key, before, after))
+        if revision >= self._next_trim and self._quota is not None:
+            self._next_trim = revision + TRIM_REVISIONS
+            self._trim(self._quota.dropped)
+
+    def _trim(self, revision: int) -> None:
+        """Drop the writes up to a revision: they would keep the objects of that time in memory."""
+        rows = self._rows
+        with suppress(IndexError):  # another thread was faster
+            while rows[0].revision <= revision:
+                rows.popleft()
 
     def actor(self) -> str:
         """Return the name of the current actor: a component, a user, or ``client``.

@@ -47,6 +47,7 @@ from kubesim.objects.frozen import Document, FrozenDict, freeze
 from kubesim.objects.meta import name_of, namespace_of, new_uid
 from kubesim.objects.wellknown import DEFAULT_ACCOUNT, ROOT_CA
 from kubesim.store import EtcdStore
+from kubesim.store.quota import QUOTA_BYTES
 
 FEATURE_GATES = {"HPAScaleToZero": "scale_to_zero", "HPAConfigurableTolerance": "own_tolerance"}
 ADMINISTERED = (
@@ -120,16 +121,20 @@ def registry_with(gates: Mapping[str, bool] | None) -> Registry:
     return default_registry(**{FEATURE_GATES[name]: on for name, on in (gates or {}).items()})
 
 
-def make_store(history_limit: int, clock: Clock, analytics: Analytics) -> EtcdStore:
+def make_store(
+    history_limit: int, quota_bytes: int, clock: Clock, analytics: Analytics
+) -> EtcdStore:
     """Return the store of a new cluster, which keeps objects and usage samples.
 
     Args:
         history_limit: changes that it keeps before it compacts.
+        quota_bytes: a write that exceeds it is refused; 0: the default; below 0: no quota.
         clock: writes the timestamps of samples.
         analytics: the log; it is told of each sample.
     """
     store = EtcdStore(
         history_limit=history_limit,
+        quota_bytes=quota_bytes or QUOTA_BYTES,
         sample_prefix=metrics.SAMPLE_PREFIX,
         sample_document=metrics.document_maker(clock.timestamp),
         analytics=analytics,

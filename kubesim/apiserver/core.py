@@ -133,7 +133,7 @@ class Core:
         self.clock = clock
         self.registry = registry
         self.analytics = analytics or NullAnalytics()
-        self.audit = AuditLog(clock)
+        self.audit = AuditLog(clock, store.maintenance.quota)
         self._streams = streams
         self._leases: dict[str, tuple[float, int]] = {}  # by kind: (granted at, lease id)
         self._uid_streams: dict[str, Random] = {}  # by kind

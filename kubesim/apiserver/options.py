@@ -98,6 +98,8 @@ def parse_resource_version(value: str | int | None) -> int:
 @lru_cache(maxsize=1024)  # clients send the same few repeatedly
 def is_valid(directive: str, manager: str) -> bool:
     """Return whether a directive of field validation is known, and a manager's name is valid."""
+    if len(directive) + len(manager) > 2 * MAX_MANAGER:
+        is_valid.cache_clear()  # keeps one long string at most
     return directive in DIRECTIVES and len(manager) <= MAX_MANAGER and manager.isprintable()
 
 

@@ -322,10 +322,12 @@ def validate_labels(labels: Any, path: str, errors: FieldErrors) -> None:
 PREFIX_RULE = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 
 
-# Cached: every pod of a workload has the same labels.
+# Cached: every pod of a workload has the same labels. At most one long string is kept.
 @lru_cache(maxsize=4096)
 def label_key_error(key: str) -> str:
     """Return what is wrong with a label key (a qualified name), or ""."""
+    if len(key) > 400:
+        label_key_error.cache_clear()
     prefix, slash, name = key.rpartition("/")
     if "/" in prefix:
         return f"a qualified name {meta.LABEL_KEY_RULE.removeprefix('name part ')} {PREFIX_RULE}"
@@ -344,6 +346,7 @@ def label_key_error(key: str) -> str:
 def label_value_error(value: str) -> str:
     """Return what is wrong with a label value, or ""."""
     if len(value) > meta.MAX_LABEL:
+        label_value_error.cache_clear()
         return _at_most(meta.MAX_LABEL)
     return "" if meta.LABEL_VALUE.fullmatch(value) else meta.LABEL_VALUE_RULE
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 NAME_FIELD = "metadata.name"
+LONG = 10_000  # characters of an expression; at most one longer one is kept
 NO_AFFINITY = "node(s) didn't match Pod's node affinity/selector"
 _NO_LABELS: Mapping[str, str] = {}
 _NO_AFFINITY: AffinityDict = {}
@@ -101,6 +102,8 @@ def _is_valid(key: str | None, operator: str | None, values: tuple[str, ...]) ->
     Args:
         key, operator, values: of the expression.
     """
+    if len(str(key)) + sum(len(str(value)) for value in values) > LONG:
+        _is_valid.cache_clear()
     if not isinstance(key, str) or not meta.valid_label_key(key):
         return False
     if not all(isinstance(value, str) and meta.valid_label_value(value) for value in values):

@@ -40,6 +40,7 @@ from kubesim.usercode import USER_ERRORS
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 HOST_CACHE_SIZE = 1_000
+LONGEST_HOST = 260  # a name of 253 characters, and a port
 OWN_ROUTES = "/kubesim"  # before /api/pods ... in the nonResourceURLs of a role
 _PORT = re.compile(r":[0-9]{1,5}", re.ASCII)
 
@@ -71,7 +72,7 @@ class Access:
         allowed = self._host_cache.get(host)
         if allowed is None:
             allowed = self._host_allowed(host)
-            if len(self._host_cache) < HOST_CACHE_SIZE:
+            if len(self._host_cache) < HOST_CACHE_SIZE and len(host) <= LONGEST_HOST:
                 self._host_cache[host] = allowed
         if not allowed:
             message = "host not allowed; use http://127.0.0.1 or localhost"

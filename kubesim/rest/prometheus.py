@@ -134,6 +134,7 @@ def server_metrics(api: KubeAPI, streams: int) -> list[MetricFamily]:
         for kind in api.registry.kinds()
         if kind.compute is None
     ]
+    store = api.store.maintenance.status()
     version = {"git_version": f"v{KUBERNETES_VERSION}.0", "platform": "kubesim"}
     return [
         MetricFamily(
@@ -150,7 +151,31 @@ def server_metrics(api: KubeAPI, streams: int) -> list[MetricFamily]:
             "etcd_debugging_mvcc_current_revision",
             "gauge",
             "The current revision of the store.",
-            [({}, api.store.revision)],
+            [({}, store.revision)],
+        ),
+        MetricFamily(
+            "etcd_mvcc_db_total_size_in_bytes",
+            "gauge",
+            "Bytes that the store has allocated.",
+            [({}, store.db_size)],
+        ),
+        MetricFamily(
+            "etcd_mvcc_db_total_size_in_use_in_bytes",
+            "gauge",
+            "Bytes that the store uses, old versions included.",
+            [({}, store.db_size_in_use)],
+        ),
+        MetricFamily(
+            "etcd_server_quota_backend_bytes",
+            "gauge",
+            "The quota of the store; 0: none.",
+            [({}, store.quota)],
+        ),
+        MetricFamily(
+            "kubesim_store_alarms",
+            "gauge",
+            "Active alarms of the store.",
+            [({"type": alarm}, 1) for alarm in store.alarms],
         ),
     ]
 

@@ -14,17 +14,17 @@ from collections.abc import Iterator, Sequence
 from kubesim.errors import Compacted, FutureRevision
 from kubesim.objects.frozen import Document
 from kubesim.objects.selectors import field_of
-from kubesim.store.base import DELETE, PUT, Sample
-from kubesim.store.records import Expand, KeyChange, KeyRevision, revision_of
+from kubesim.store.base import DELETE, PUT
+from kubesim.store.quota import SpaceQuota
+from kubesim.store.records import Expand, KeyChange, KeyRevision, plain_sample, revision_of
 from kubesim.store.samplelog import SampleLog, SampleRow
 
 
 class History:
     """The newest changes of objects, oldest first, at most about `limit` of them.
 
-    A plain list: resuming in its middle is a binary search, where a deque would have to be walked.
-    The front is cut in chunks, so that the cost for each change is negligible. A cut falls between
-    revisions, never inside a transaction.
+    A plain list, so that resuming in its middle is a binary search. The front is cut in chunks,
+    between revisions and never inside a transaction.
 
     Attributes:
         compacted: changes up to and including this revision are no longer kept.
@@ -65,9 +65,7 @@ class History:
         """Return the state of a key at a revision, given its present state.
 
         Args:
-            key: the key.
-            revision: revision of the store.
-            present: the newest state of the key; None: it does not exist.
+            key, revision, present: None: it does not exist.
         """
         if present is not None and present.mod_revision <= revision:
             return present
@@ -88,8 +86,7 @@ class Trigger:
     """The kept changes of keys under a prefix, by the value of one field before or after them.
 
     Each of a hundred kubelets watches the pods of its node. Without an index every change of a pod
-    notifies all of them, and 99 discard it. The real API server has such an index for this field
-    (indexedTriggerFunc, indexedWatchers of its watch cache); ours is in the store.
+    notifies all of them, and 99 discard it. Upstream: indexedTriggerFunc of the watch cache.
 
     Args:
         prefix: of the keys.
@@ -145,6 +142,7 @@ class Keyspace:
         sample_limit: number of changes to samples that are kept.
         sample_prefix: prefix of the samples' keys.
         expand: makes a document of a sample; None: samples are documents.
+        quota: counts the bytes; None: without limits.
 
     Attributes:
         revision: of the newest write.
@@ -152,15 +150,22 @@ class Keyspace:
         samples: the samples and their history.
         triggers: indexes of changes by the value of a field.
         entries: each object's present state.
+        quota: counts the bytes, and limits them.
         journal: samples that were written and have no revision yet, in order; see `settle`.
     """
 
     def __init__(
-        self, history_limit: int, sample_limit: int, sample_prefix: str, expand: Expand | None
+        self,
+        history_limit: int,
+        sample_limit: int,
+        sample_prefix: str,
+        expand: Expand | None,
+        quota: SpaceQuota | None = None,
     ) -> None:
+        self.quota = quota or SpaceQuota(-1, None)
         self.revision = 0
         self.sample_prefix = sample_prefix
-        self.expand = expand or _plain
+        self.expand = expand or plain_sample
         self.objects = History(history_limit)
         self.triggers: list[Trigger] = []
         self._concerned: dict[str, Sequence[str]] = {}  # by key: values of triggers
@@ -190,9 +195,7 @@ class Keyspace:
         """Return the present keys under a prefix, in ascending order.
 
         Args:
-            prefix: prefix of the keys.
-            start_after: return only the keys after this one.
-            at_most: largest number of keys; None: all.
+            prefix, start_after, at_most: of `list`; None: all.
         """
         keys, entries = self.keys, self.entries
         start = bisect_left(keys, max(prefix, start_after + "\0" if start_after else ""))
@@ -209,12 +212,10 @@ class Keyspace:
         return [states[key] for key in sorted(states)[:at_most]]
 
     def past(self, prefix: str, revision: int, start_after: str = "") -> list[KeyRevision]:
-        """Return the keys at a revision: the present state with every later change undone.
+        """Return the keys at a revision: the present ones with every later change undone.
 
         Args:
-            prefix: prefix of the keys.
-            revision: revision of the store.
-            start_after: return only the keys after this one.
+            prefix, revision, start_after: of `list`.
         """
         self.check_readable(prefix, revision)
         start = bisect_left(self.keys, prefix)
@@ -232,11 +233,7 @@ class Keyspace:
         return [state[key] for key in sorted(state) if key > start_after]
 
     def changes_after(self, prefix: str, revision: int) -> list[KeyChange]:
-        """Return the changes under a prefix after a revision, oldest first.
-
-        Raises:
-            Compacted: not all of them are kept.
-        """
+        """Return the changes after a revision, oldest first; raise Compacted if some are gone."""
         compacted = self._compacted(prefix)
         if revision < compacted:
             raise Compacted(revision, compacted)
@@ -252,9 +249,7 @@ class Keyspace:
         """Return those of the changes that concern a value of the prefix's trigger.
 
         Args:
-            prefix: prefix of the keys.
-            revision: return only the changes after it.
-            value: value of the trigger's field.
+            prefix, revision, value: only changes after the revision, that concern the value.
         """
         compacted = self.objects.compacted
         if revision < compacted:
@@ -306,10 +301,7 @@ class Keyspace:
         """Write a key; return the lease that it was attached to before.
 
         Args:
-            key: of the value.
-            value: the frozen document.
-            revision: of the write.
-            lease: that the key is attached to; 0: none.
+            key, value, revision, lease: of the write; the value is frozen; lease 0: none.
         """
         if key.startswith(self.sample_prefix):
             previous = self.samples.get(key)
@@ -319,9 +311,14 @@ class Keyspace:
         if previous is None:
             insort(self.keys, key)
             entry = KeyRevision(key, value, revision, revision, 1, lease)
+            if self.quota.weighed:
+                self.quota.stored(entry, None)
         else:
             created, version = previous.create_revision, previous.version + 1
             entry = KeyRevision(key, value, created, revision, version, lease)
+            if previous.size or self.quota.weighed:
+                self.quota.stored(entry, previous)
+                self._make_room(self.quota.surplus(revision))
         self.entries[key] = entry
         self._append(KeyChange(PUT, entry, previous))
         return previous.lease if previous is not None else 0
@@ -334,15 +331,32 @@ class Keyspace:
         before = self.objects.compacted
         self.objects.append(change)
         if self.objects.compacted != before:
-            self._compact_triggers()
+            self._discarded()
 
     def concerned(self, key: str) -> Sequence[str]:
         """Return, once, the values of triggers that the last change of a key concerns."""
         return self._concerned.pop(key, ()) if self._concerned else ()
 
-    def _compact_triggers(self) -> None:
+    def _discarded(self) -> None:
         for trigger in self.triggers:
             trigger.compact(self.objects.compacted)
+        self.quota.compacted(self.objects.compacted)
+
+    def admit(self, puts: Sequence[tuple[str, Document]], revision: int) -> None:
+        """Weigh a write before it is made; compact the history if small documents fill it.
+
+        Raises:
+            NoSpace: it exceeds the quota of the store.
+        """
+        changes = self.objects.changes
+        surplus = self.quota.admit(puts, revision, self.entries, changes)
+        if surplus:
+            self._make_room(revision_of(changes[surplus - 1]))
+
+    def _make_room(self, revision: int) -> None:
+        if revision > self.objects.compacted:
+            self.objects.compact(revision)
+            self._discarded()
 
     def remove(self, key: str, revision: int) -> KeyRevision | None:
         """Delete a key; return its last state, None if it does not exist."""
@@ -352,6 +366,9 @@ class Keyspace:
         if key.startswith(self.sample_prefix):
             self.samples.remove(key, revision)
             return previous
+        if previous.size:
+            self.quota.removed(previous, revision)
+            self._make_room(self.quota.surplus(revision))
         del self.entries[key]
         del self.keys[bisect_left(self.keys, key)]
         self._append(KeyChange(DELETE, previous.deleted_at(revision), previous))
@@ -365,7 +382,7 @@ class Keyspace:
             raise Compacted(revision, self.objects.compacted)
         self.objects.compact(revision)
         self.samples.compact(revision)
-        self._compact_triggers()
+        self._discarded()
 
     def load(self, revision: int, entries: list[KeyRevision]) -> None:
         """Load the state of a snapshot; the history begins there."""
@@ -373,12 +390,9 @@ class Keyspace:
         self.samples.load(samples, revision)
         self.entries = {e.key: e for e in entries if not e.key.startswith(self.sample_prefix)}
         self.keys = sorted(self.entries)
+        self.quota.load(self.entries.values())
         self.revision = revision
         self.objects.compact(revision)
-
-
-def _plain(key: str, sample: Sample) -> Document:
-    return {"key": key, "sample": list(sample)}
 
 
 def _after(prefix: str) -> str:

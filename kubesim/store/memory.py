@@ -24,12 +24,11 @@ Traceback (most recent call last):
 kubesim.errors.Compacted: revision 1 has been compacted; ...
 
 Ours keeps: revisions, old-revision reads, transactions that compare and set, watches that are
-ordered, complete and resumable, compaction, leases, snapshots. It leaves out: Raft, disk, ranges
-other than prefixes.
+ordered, complete and resumable, compaction, leases, snapshots, a quota with its alarm. It leaves
+out: Raft, disk, ranges other than prefixes.
 
-A usage sample of a pod is written a thousand times for each time that it is read. `put_sample`
-takes a plain tuple, gives it a revision like any write, and keeps it in a separate history
-(`samplelog`), so that samples never displace the history of objects; readers get documents.
+`put_sample` takes a usage sample as a plain tuple, gives it a revision like any write, and keeps it
+in a separate history (`samplelog`), so that samples never displace the history of objects.
 
 Source: etcd server/storage/mvcc (kvstore.go, key_index.go, watchable_store.go),
 https://etcd.io/docs/v3.5/learning/api_guarantees/.
@@ -42,7 +41,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubesim.analytics import Analytics, NullAnalytics
-from kubesim.errors import BadRequest
+from kubesim.errors import BadRequest, NoSpace
 from kubesim.objects.frozen import Document, freeze
 from kubesim.store import snapshot as snapshots
 from kubesim.store.base import (
@@ -55,6 +54,8 @@ from kubesim.store.base import (
 )
 from kubesim.store.keyspace import Keyspace, Trigger
 from kubesim.store.leases import Leases
+from kubesim.store.maintenance import Maintenance
+from kubesim.store.quota import QUOTA_BYTES, SpaceQuota
 from kubesim.store.samples import SampleJournal
 from kubesim.store.watching import ChangeSource, StoreWatch, WatchIndex
 
@@ -75,10 +76,15 @@ class EtcdStore:
 
     Args:
         history_limit: number of changes of objects that are kept; older ones are compacted.
+        history_bytes: of old versions that are kept; None: 128 MiB, at most a quarter of the quota.
+        quota_bytes: a write that exceeds it is refused (see `SpaceQuota`); below 0: no quota.
         sample_prefix: of the keys of usage samples.
         sample_history_limit: number of samples that are kept.
         sample_document: expands a sample to a JSON document when it is read.
         analytics: the lifecycle log.
+
+    Attributes:
+        maintenance: sizes, the alarm of the quota, and how to end it.
 
     Raises:
         BadRequest: a limit below 1.
@@ -88,6 +94,8 @@ class EtcdStore:
         self,
         *,
         history_limit: int = HISTORY_LIMIT,
+        history_bytes: int | None = None,
+        quota_bytes: int = QUOTA_BYTES,
         sample_prefix: str = SAMPLE_PREFIX,
         sample_history_limit: int = SAMPLE_HISTORY_LIMIT,
         sample_document: Callable[[str, Sample], Document] | None = None,
@@ -98,7 +106,10 @@ class EtcdStore:
         # The only lock, and the last in the lock order: no callback is called while it is held.
         self._lock = threading.Lock()
         # Guarded by _lock (written under it; single look-ups may go without):
-        self._space = Keyspace(history_limit, sample_history_limit, sample_prefix, sample_document)
+        self._quota = SpaceQuota(quota_bytes, history_bytes)
+        samples = sample_history_limit, sample_prefix, sample_document
+        self._space = Keyspace(history_limit, *samples, self._quota)
+        self.maintenance = Maintenance(self._lock, self._space)
         self._leases = Leases()
         self._watches = WatchIndex(sample_prefix)
         self._source = ChangeSource(self._lock, self._space, self._watches)
@@ -154,10 +165,7 @@ class EtcdStore:
         """Return one consistent snapshot of the keys under a prefix, in ascending order of key.
 
         Args:
-            prefix: of the keys; "": all.
-            revision: None: now.
-            limit: at most so many keys; `more` then says whether there are others.
-            start_after: only keys after this one, for the next page.
+            prefix, revision, limit, start_after: as for `Store.list`.
 
         Raises:
             Compacted, FutureRevision: that revision cannot be read.
@@ -182,13 +190,15 @@ class EtcdStore:
 
         Raises:
             TypeError, ValueError: the value is not a JSON document.
-            NotFound: there is no such lease.
+            NotFound, NoSpace: there is no such lease; the quota is used up.
         """
         frozen = freeze(value)
         with self._lock:
             if self._space.journal:
                 self._space.settle()
             revision = self._space.revision + 1
+            if revision >= self._quota.next_check:
+                self._space.admit([(key, frozen)], revision)
             self._put(key, frozen, revision, lease)
             self._space.commit(revision)
             ready = self._watches.ready_for(key, self._space.concerned(key))
@@ -211,18 +221,14 @@ class EtcdStore:
     ) -> TxnResult:
         """Write all keys if every (key, mod_revision) still holds (0: must not exist), else none.
 
-        All writes of one transaction share one revision, as in etcd; one that changes nothing takes
-        none.
+        All writes share one revision, as in etcd; a transaction that changes nothing takes none.
 
         Args:
-            compare: (key, mod_revision) pairs.
-            puts: (key, value) pairs to write.
-            deletes: keys to delete.
-            lease: of the written keys; 0: none.
+            compare, puts, deletes, lease: as for `Store.txn`.
 
         Raises:
             TypeError, ValueError: a value is not a JSON document.
-            NotFound: there is no such lease.
+            NotFound, NoSpace: there is no such lease; the quota is used up (deletions are free).
         """
         frozen = [(key, freeze(value)) for key, value in puts]
         space = self._space
@@ -237,6 +243,8 @@ class EtcdStore:
                     current = tuple(space.get(compared) for compared, _ in compare)
                     return TxnResult(False, space.revision, current)
             revision = space.revision + 1
+            if revision >= self._quota.next_check and frozen:
+                space.admit(frozen, revision)
             touched = [key for key in deletes if self._remove(key, revision)]
             for key, value in frozen:
                 self._put(key, value, revision, lease)
@@ -284,11 +292,7 @@ class EtcdStore:
         """Watch the keys under a prefix.
 
         Args:
-            prefix: of the keys; "": all.
-            since_revision: the watch begins with the change after it; None: now.
-            on_ready: called, outside every lock and on the writer's thread, when an event arrives
-                after a poll that returned none; it may only enqueue.
-            where: only changes that concern this value of the prefix's trigger; None: all.
+            prefix, since_revision, on_ready, where: as for `Store.watch`.
 
         Raises:
             Compacted: changes after `since_revision` are no longer all kept.
@@ -299,10 +303,7 @@ class EtcdStore:
     # -- usage samples --------------------------------------------------------------------------
 
     def put_sample(self, key: str, sample: Sample) -> int:
-        """Write (seconds, window, ((container, CPU in milli, memory in bytes), ...)).
-
-        The key is that of the pod's samples, under `sample_prefix`. Returns the revision.
-        """
+        """Write a sample under a key with `sample_prefix`; return the revision."""
         return self._journal.put(key, sample)
 
     def sample_writer(self, key: str) -> SampleWriter:
@@ -333,6 +334,8 @@ class EtcdStore:
 
     def grant(self, ttl_seconds: float, *, now: float = 0.0) -> int:
         """Return a new lease; its keys are deleted when it expires after `ttl_seconds`."""
+        if self._quota.alarm:
+            raise NoSpace()
         with self._lock:
             return self._leases.grant(ttl_seconds, now)
 
@@ -386,10 +389,6 @@ class EtcdStore:
     @classmethod
     def restore(cls, data: bytes, **options: Any) -> EtcdStore:
         """Return a store with the state of a snapshot; its history begins there.
-
-        Args:
-            data: what `snapshot` returned.
-            options: as for a new store.
 
         Raises:
             BadRequest: the bytes are not a snapshot, or damaged.

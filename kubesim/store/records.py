@@ -32,6 +32,7 @@ class KeyRevision:
 
     Attributes:
         value: the JSON document, frozen.
+        size: bytes of a large document, as `SpaceQuota` counts them; 0 for all others.
         view: a document derived from the value; see `keep_view`.
         key, create_revision, mod_revision, version, lease: as of `store.KeyValue`.
     """
@@ -42,6 +43,7 @@ class KeyRevision:
     mod_revision: int
     version: int
     lease: int = 0
+    size: int = field(default=0, init=False)
     view: Document | None = field(default=None, init=False)
     _bytes: bytes | None = field(default=None, init=False)
 
@@ -56,6 +58,11 @@ class KeyRevision:
     def raw(self) -> Document | Sample:
         """What the store holds: the document, or the tuple of a sample."""
         return self.value
+
+    def keep_size(self, size: int) -> int:
+        """Keep the number of bytes of a large document; return it."""
+        self.size = size
+        return size
 
     def keep_view(self, view: Document) -> Document:
         """Keep a document that was derived from the value, for the next reader; return it."""
@@ -96,6 +103,7 @@ class SampleRevision(KeyRevision):
         self.mod_revision = mod_revision
         self.version = version
         self.lease = 0
+        self.size = 0
         self.view = None
         self._bytes = None
         self._sample = sample
@@ -126,6 +134,11 @@ class KeyChange:
         return WatchEvent(self.type, self.entry, self.previous)
 
 
+def plain_sample(key: str, sample: Sample) -> Document:
+    """Return a document for a sample of a store that was not told how to make one."""
+    return {"key": key, "sample": list(sample)}
+
+
 def revision_of(change: KeyChange) -> int:
     """Return the revision of a change."""
     return change.entry.mod_revision
@@ -151,5 +164,6 @@ __all__ = [
     "SampleRevision",
     "cut",
     "encode",
+    "plain_sample",
     "revision_of",
 ]

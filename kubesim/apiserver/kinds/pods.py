@@ -32,7 +32,7 @@ from kubesim.apiserver.podvalidation.updates import validate_spec_update
 from kubesim.apiserver.registry import ServerView
 from kubesim.apiserver.validation import SUBDOMAIN_RULE, FieldErrors, fill
 from kubesim.objects.frozen import Document, ReadOnlyDocument, objects_in
-from kubesim.objects.meta import valid_dns1123_label, valid_dns1123_subdomain
+from kubesim.objects.meta import MAX_LABEL, valid_dns1123_label, valid_dns1123_subdomain
 from kubesim.objects.pods import CONTAINER_LISTS, qos_class
 from kubesim.objects.wellknown import (
     DEFAULT_ACCOUNT,
@@ -188,7 +188,7 @@ def validate_pod_spec(spec: PodSpecDict, path: str, errors: FieldErrors) -> None
         validate_host_users(spec, path, errors)
     for field in REFERENCES:
         name = fields.get(field)
-        if name and not _is_subdomain(name):
+        if name and (len(name) > MAX_SUBDOMAIN or not _is_subdomain(name)):
             errors.invalid(f"{path}.{field}", name, SUBDOMAIN_RULE)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 0 < deadline <= MAX_INT32:
@@ -231,7 +231,7 @@ def _validate_container(
     name = container.get("name")
     if not name:
         errors.required(f"{path}.name")
-    elif not _is_label(name):
+    elif len(name) > MAX_LABEL or not _is_label(name):
         validate_dns_label(f"{path}.name", name, errors)
     elif name in names:
         errors.duplicate(f"{path}.name", name)
@@ -250,6 +250,7 @@ def _validate_container(
         errors.not_supported(f"{path}.terminationMessagePolicy", message, MESSAGE_POLICIES)
 
 
+MAX_SUBDOMAIN = 253
 _is_label = lru_cache(maxsize=4096)(valid_dns1123_label)
 _is_subdomain = lru_cache(maxsize=4096)(valid_dns1123_subdomain)
 

@@ -19,6 +19,7 @@ from kubesim.apiserver.schema.data import Schema
 from kubesim.apiserver.schema.schemas import REF, component_of, resolve
 
 CORE = "io.k8s.api.core.v1."
+LONGEST_FIELD = 100  # characters; at most one longer name is kept
 STRATEGY, MERGE_KEY = "x-kubernetes-patch-strategy", "x-kubernetes-patch-merge-key"
 
 
@@ -72,6 +73,8 @@ def place_of(*documents: object) -> Place:
 @lru_cache(maxsize=512)
 def field_named(name: str) -> Place:
     """Return the place of a field in an object whose type is not known."""
+    if len(name) > LONGEST_FIELD:
+        field_named.cache_clear()
     parts = _fields_of_core().get(name, [])
     return Place(
         None,

@@ -39,6 +39,7 @@ from kubesim.apiserver.schema.shapes import (
 
 INT_OR_STRING = "x-kubernetes-int-or-string"
 QUANTITY = "x-kubernetes-quantity"
+TIMES = (".meta.v1.Time", ".meta.v1.MicroTime")
 
 
 class Compiler:
@@ -64,6 +65,8 @@ class Compiler:
         """
         reference = schema.get("$ref")
         if reference is not None and not self._with_rules:
+            if reference.endswith(TIMES):  # decodes itself: the message names the struct around it
+                return self._typed(resolve(schema), owner)
             return self._referenced(str(reference), schema)
         shape = self._typed(schema, owner)
         if self._with_rules:

@@ -39,6 +39,17 @@ from kubesim.objects.frozen import Document
 
 UNEXPECTED_TYPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What code that expects a decoded document may raise: the document is checked then, not before."""
+SET_BY_SERVERS: dict[str, type] = {
+    "uid": str,
+    "resourceVersion": str,
+    "selfLink": str,
+    "managedFields": list,
+    "creationTimestamp": str,
+    "deletionTimestamp": str,
+    "generation": int,
+    "deletionGracePeriodSeconds": int,
+}
+"""Fields of the metadata that the server sets or takes out before types are checked."""
 
 Check = Callable[[object, str], "list[Fault] | None"]
 """check(value, path) -> faults, or None."""
@@ -62,6 +73,27 @@ def refuse_wrong_types(kind: Kind, document: object) -> None:
     """
     if detail := wrong_type(kind, document):
         raise _undecodable(kind, detail)
+
+
+def refuse_wrong_metadata(kind: Kind, field: str, value: object) -> None:
+    """Refuse an object that cannot be decoded because of one of `SET_BY_SERVERS`.
+
+    Args:
+        kind: of the object.
+        field: of its metadata.
+        value: what the client sent; null is accepted.
+
+    Raises:
+        BadRequest: as for `refuse_wrong_types`, which sees the server's values.
+    """
+    if value is not None:
+        refuse_wrong_types(kind, {"metadata": {field: value}})
+
+
+def wrong_type_in_metadata(kind: Kind, document: object) -> str:
+    """Return what the decoder says of the first wrong type in the metadata of an object, or ""."""
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    return wrong_type(kind, {"metadata": metadata}) if isinstance(metadata, dict) else ""
 
 
 def wrong_type_in_status(kind: Kind, status: object) -> str:

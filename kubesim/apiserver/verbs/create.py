@@ -28,8 +28,10 @@ from kubesim.apiserver.schema.canonical import make_canonical
 from kubesim.apiserver.schema.pruning import prune
 from kubesim.apiserver.schema.structural import (
     UNEXPECTED_TYPE,
+    SET_BY_SERVERS,
     check_document,
     full_shape_of,
+    refuse_wrong_metadata,
     refuse_wrong_types,
     shape_of,
 )
@@ -84,6 +86,9 @@ class WritePath:
         new["kind"], new["apiVersion"] = kind.kind, kind.api_version
         if new.get("metadata") is None:
             new["metadata"] = {}
+        for name, expected in SET_BY_SERVERS.items():
+            if name in new["metadata"] and type(new["metadata"][name]) is not expected:
+                refuse_wrong_metadata(kind, name, new["metadata"][name])
         if not kind.ttl_seconds:  # Events have no quantities, and are written most often
             make_canonical(kind, new)
         return kind, new
@@ -397,3 +402,4 @@ def _is_revision(version: object) -> bool:
     if not isinstance(version, str):
         return version is not None
     return version.isascii() and version.isdigit() and int(version) != 0
+    return isinstance(version, str) and version.isascii() and version.isdigit() and int(version) > 0

@@ -19,7 +19,11 @@ from kubesim.apiserver.patch.merge import merge_patch
 from kubesim.apiserver.patch.strategic import strategic_patch
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.strict import SHOWN, check_patched
-from kubesim.apiserver.schema.structural import wrong_type, wrong_type_in_status
+from kubesim.apiserver.schema.structural import (
+    wrong_type,
+    wrong_type_in_metadata,
+    wrong_type_in_status,
+)
 from kubesim.apiserver.verbs.approval import Approvals
 from kubesim.apiserver.verbs.create import check_options
 from kubesim.apiserver.verbs.scale import ScaleSubresource
@@ -112,6 +116,7 @@ class Patcher:
             new = PATCHES[patch_type](old, patch)
             if patch_type == "strategic":
                 _check_shapes(old, patch, patch)
+            _refuse_undecodable_metadata(resource, new, patch)
             _check_identity(old, new)
             _check_preconditions(resource, new, patch)
             if subresource == "scale":
@@ -197,6 +202,23 @@ def _refuse_undecodable(kind: Kind, new: Document, patch: object) -> None:
     applyPatchToObject): 422, where a whole object that cannot be decoded is 400.
     """
     if detail := wrong_type(kind, new) or wrong_type_in_status(kind, new.get("status")):
+        raise _invalid_patch(patch, detail)
+
+
+def _refuse_undecodable_metadata(kind: Kind, new: object, patch: object) -> None:
+    """Refuse a patch that gives a field of the metadata a value of another type.
+
+    Before everything else, since the server sets some fields itself, and compares others: what
+    cannot be decoded is neither a wrong name (400) nor a conflict (409).
+
+    Args:
+        kind: of the object.
+        new: the object after the patch.
+        patch: what the client sent, for the message.
+    """
+    if isinstance(patch, dict) and "metadata" not in patch:
+        return
+    if detail := wrong_type_in_metadata(kind, new):
         raise _invalid_patch(patch, detail)
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         PodDict,
     )
 
+LONG_IMAGE = 1_000  # characters; at most one longer name is kept
 LOST_EXIT_CODE = 255  # reported by a runtime for a container whose end it did not see
 MESSAGE_LENGTH = 4096  # MaxContainerTerminationMessageLength
 CREATING, INITIALIZING = "ContainerCreating", "PodInitializing"
@@ -360,6 +361,8 @@ class ContainerState:
 @lru_cache(maxsize=1024)  # thousands of pods share a handful of images
 def image_id(image: str) -> str:
     """Return the image ID that a registry would resolve an image to: one digest for each name."""
+    if len(image) > LONG_IMAGE:
+        image_id.cache_clear()
     return f"{image.partition('@')[0]}@sha256:{keyed_bytes(f'image/{image}', 32).hex()}"
 
 

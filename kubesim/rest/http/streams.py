@@ -3,9 +3,11 @@
 A handler hands its socket over together with a `Source`. A component with new data for a source
 (the store's watches) only signals that there is some. A client that does not read delays no other
 client: the thread waits until its socket takes more or another source has data, whichever is first.
-Its source bounds how many bytes wait for it.
+Its source bounds how many bytes wait for it. A client that takes nothing for a minute while its
+backlog is full is cut off; it lists again and watches from there.
 
-Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go.
+Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go; pkg/storage/cacher/cache_watcher.go (add:
+a watcher that does not take its events is closed).
 """
 
 from __future__ import annotations
@@ -15,10 +17,10 @@ import selectors
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from kubesim.analytics import Analytics, NullAnalytics
 from kubesim.usercode import USER_ERRORS
@@ -26,8 +28,11 @@ from kubesim.usercode import USER_ERRORS
 BACKLOG_BYTES = 1024 * 1024  # that wait for one client
 READ_SECONDS = 0.03  # between two looks for what clients have sent, if some send anything
 IDLE_SECONDS = 0.5  # between two checks whether clients have closed their connections
-CACHED_ENCODINGS = 2_000  # serialized events that all streams of one kind share
+STALLED_SECONDS = 60.0  # a client that accepts nothing for so long, with a full backlog, is cut off
 PIECE_BYTES = 262_144
+LARGEST_BATCH = 500  # events that are taken from a watch at once
+
+E = TypeVar("E")
 
 
 class Source(Protocol):
@@ -58,6 +63,7 @@ class Stream:
         connection: the client's socket, non-blocking.
         source: where its bytes come from.
         pending: bytes that the client has not accepted yet.
+        moved: when it accepted bytes last, or the first bytes of `pending` came; wall time.
         fresh: the last pull returned bytes.
         reads: the source reads what the client sends.
     """
@@ -65,6 +71,7 @@ class Stream:
     connection: socket.socket
     source: Source
     pending: bytearray = field(default_factory=bytearray)
+    moved: float = field(default_factory=monotonic)
     fresh: bool = False
     reads: bool = False
 
@@ -208,6 +215,8 @@ class StreamWriter:
             if not stream.source.done:
                 data = stream.source.pull(len(stream.pending))
                 stream.fresh = bool(data)
+                if data and not stream.pending:
+                    stream.moved = monotonic()
                 stream.pending += data
             return self._push(stream)
         except USER_ERRORS as error:  # the last line of defence: other streams go on
@@ -221,10 +230,12 @@ class StreamWriter:
             if stream.pending:
                 sent = stream.connection.send(memoryview(bytes(stream.pending[:PIECE_BYTES])))
                 del stream.pending[:sent]
+                stream.moved = monotonic()
             elif not stream.reads and _is_closed_by_client(stream.connection):
                 return False
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            pass  # the socket is full, or the client has not closed it
+            if _is_stalled(stream):  # the socket is full; otherwise the client has not closed it
+                return False
         except OSError:
             return False
         return bool(stream.pending) or not stream.source.done
@@ -237,6 +248,37 @@ class StreamWriter:
         with contextlib.suppress(OSError):
             stream.connection.shutdown(socket.SHUT_RDWR)
         stream.connection.close()
+
+
+def lines_within(
+    data: bytearray, poll: Callable[[int], Sequence[E]], line: Callable[[E], bytes]
+) -> None:
+    """Serialize new events until there are none, or as many bytes as may wait for one client.
+
+    Args:
+        data: the lines are added to it.
+        poll: returns about so many events, oldest first.
+        line: serializes one event.
+
+    Raises:
+        Expired: of `poll`; what was added before remains.
+    """
+    batch = 4  # the first events tell how large they are
+    while len(data) < BACKLOG_BYTES:
+        events = poll(batch)
+        before = len(data)
+        for event in events:
+            data += line(event)
+        if len(events) < batch:
+            return
+        average = 1 + (len(data) - before) // len(events)
+        batch = max(1, min(LARGEST_BATCH, 4 * batch, (BACKLOG_BYTES - len(data)) // average))
+
+
+def _is_stalled(stream: Stream) -> bool:
+    """Whether a client does not read: nothing more can be kept for it, or there is nothing more."""
+    full = len(stream.pending) >= BACKLOG_BYTES or (stream.source.done and bool(stream.pending))
+    return full and monotonic() - stream.moved > STALLED_SECONDS
 
 
 def _is_closed_by_client(connection: socket.socket) -> bool:

@@ -17,6 +17,7 @@ from kubesim.objects.meta import key_of
 from kubesim.rest.kube.response import Transformer, encode
 
 CACHE_SIZE = 16_384  # entries
+CACHE_BYTES = 64 * 1024**2
 FOREVER = float("inf")
 
 Entry = tuple[Document, float, bytes]  # the object, until when the JSON is valid, the JSON
@@ -29,12 +30,13 @@ class JSONCache:
     Args:
         clock: for ages.
         limit: approximate number of entries; a full cache is emptied.
+        size: approximate number of bytes; likewise.
     """
 
-    def __init__(self, clock: Clock, limit: int = CACHE_SIZE) -> None:
+    def __init__(self, clock: Clock, limit: int = CACHE_SIZE, size: int = CACHE_BYTES) -> None:
         self._clock = clock
-        self._limit = limit
-        self._size = 0
+        self._limit, self._most_bytes = limit, size
+        self._size = self._bytes = 0
         self._entries: dict[tuple[str, ...], dict[str, Entry]] = {}
 
     def __len__(self) -> int:
@@ -72,11 +74,13 @@ class JSONCache:
             entry = entries.get(name)
             if entry is None or entry[0] is not document or now >= entry[1]:
                 self._size += entry is None
+                self._bytes -= len(entry[2]) if entry is not None else 0
                 value, until = make(document)
                 entry = entries[name] = (document, until, encode(value).encode())
+                self._bytes += len(entry[2])
             result.append(entry[2])
-        if self._size > self._limit:
-            self._entries, self._size = {}, 0
+        if self._size > self._limit or self._bytes > self._most_bytes:
+            self._entries, self._size, self._bytes = {}, 0, 0
         return result
 
 

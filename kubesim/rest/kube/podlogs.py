@@ -15,6 +15,7 @@ from kubesim.errors import BadRequest, NotFound
 from kubesim.objects.kindnames import POD
 from kubesim.objects.meta import name_of, namespace_of, uid_of
 from kubesim.objects.pods import containers_of, is_finished, node_of
+from kubesim.rest.http import streams
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import flag, number
 from kubesim.rest.kube.watch import LAST_CHUNK, chunk
@@ -175,7 +176,12 @@ class LogFollower:
         self._bytes_left = options.limit_bytes
 
     def pull(self, waiting: int) -> bytes:
-        """Return new lines as one chunk; after the last one, the end of the stream."""
+        """Return new lines as one chunk; after the last one, the end of the stream.
+
+        A client that does not read gets no more; the container's log keeps its newest lines only.
+        """
+        if waiting >= streams.BACKLOG_BYTES:
+            return b""
         finished = self._is_finished()
         lines = self._api.log_lines(self._pod, self._container)
         fresh = self._fresh(lines)

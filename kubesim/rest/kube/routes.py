@@ -27,6 +27,7 @@ from kubesim.errors import (
     NotFound,
     StatusError,
 )
+from kubesim.rest.http.encodings import EncodingCache
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request, RequestRejected
@@ -55,7 +56,7 @@ from kubesim.rest.kube.response import (
 )
 from kubesim.rest.kube.reviews import REVIEWS, answer, issue_token
 from kubesim.rest.kube.verbs import Verbs, transformer_for
-from kubesim.rest.kube.watch import Encodings, KubeWatch
+from kubesim.rest.kube.watch import KubeWatch
 from kubesim.rest.serializer.negotiation import parse_accept
 from kubesim.rest.users import ADMIN, RequestAttributes, User, Users
 from kubesim.version import KUBERNETES_VERSION
@@ -108,7 +109,7 @@ class KubeRoutes:
         self._address = address
         self._verbs = Verbs(api)
         self._pods = PodHandlers(api, streams)
-        self._encodings: Encodings = Encodings()
+        self._encodings = EncodingCache()
         self._served: tuple[list[Kind], list[Resource]] = ([], [])
         self._openapi = OpenAPI(api.registry)
         self._lock = Lock()

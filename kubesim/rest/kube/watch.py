@@ -5,7 +5,8 @@ the existing objects; a watch from a compacted revision sends a single ERROR eve
 duration of a watch is wall time on both clocks: it belongs to the connection, not to the cluster.
 
 The server waits for a slow client: it takes no events from the watch while a mebibyte waits to be
-sent. If the store compacts past the watch, the client gets the ERROR and lists again.
+sent, and no more than that at once (`lines_within`). If the store compacts past the watch, the
+client gets the ERROR and lists again.
 
 Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go, pkg/storage/cacher (bookmarks, WatchList).
 """
@@ -13,7 +14,7 @@ Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go, pkg/storage/cacher (bo
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 
 from kubesim.apiserver import KubeAPI, ResourceEvent, ResourceWatch
@@ -21,6 +22,8 @@ from kubesim.errors import Expired
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import INITIAL_EVENTS_END
 from kubesim.rest.http import streams
+from kubesim.rest.http.encodings import EncodingCache
+from kubesim.rest.http.streams import lines_within
 from kubesim.rest.kube.requestinfo import ListQuery, Target
 from kubesim.rest.kube.response import Transformer, encode
 
@@ -28,10 +31,7 @@ BOOKMARK_SECONDS = 60.0
 BOOKMARK_BEFORE_END_SECONDS = 2.0
 DEFAULT_SECONDS = 2_700.0  # without timeoutSeconds (upstream: 30 to 60 minutes)
 MAX_SECONDS = 86_400.0
-BATCH_SIZE = 500  # events per pull
 LAST_CHUNK = b"0\r\n\r\n"
-
-Encodings = OrderedDict[tuple[object, ...], bytes]
 
 
 def chunk(data: bytes) -> bytes:
@@ -60,7 +60,7 @@ class KubeWatch:
         target: Target,
         options: ListQuery,
         transformer: Transformer,
-        encodings: Encodings,
+        encodings: EncodingCache,
         on_ready: Callable[[], None],
     ) -> None:
         self.done = False
@@ -75,6 +75,8 @@ class KubeWatch:
         self._last_mark = self._end - min(BOOKMARK_BEFORE_END_SECONDS, seconds / 2)
         self._watch: ResourceWatch | None = None
         self._first = b""
+        self._initial: deque[ResourceEvent[Document]] = deque()  # to send before all changes
+        self._end_of_initial = b""
         try:
             self._open(api, options, on_ready)
         except Expired as error:
@@ -89,8 +91,7 @@ class KubeWatch:
             return chunk(bytes(data)) + LAST_CHUNK
         if waiting < streams.BACKLOG_BYTES:
             try:
-                for event in self._watch.poll(BATCH_SIZE):
-                    data += self._line(event)
+                self._take(data, self._watch)
             except Expired as error:
                 self.done = True
                 return chunk(bytes(data) + self._error(error)) + LAST_CHUNK
@@ -110,6 +111,15 @@ class KubeWatch:
 
     # -- inside ----------------------------------------------------------------------------------
 
+    def _take(self, data: bytearray, watch: ResourceWatch) -> None:
+        """Add the initial objects, then the changes, until a backlog is full."""
+        while self._initial and len(data) < streams.BACKLOG_BYTES:
+            data += self._line(self._initial.popleft())
+        if not self._initial:
+            data += self._end_of_initial
+            self._end_of_initial = b""
+            lines_within(data, watch.poll, self._line)
+
     def _open(self, api: KubeAPI, options: ListQuery, on_ready: Callable[[], None]) -> None:
         kind, (labels, fields) = self._target.kind.qualified_kind, _selectors(self._target, options)
         since, initial = options.revision or "0", False
@@ -118,8 +128,7 @@ class KubeWatch:
                 kind, self._target.namespace, label_selector=labels, field_selector=fields
             )
             since, initial = listed["metadata"]["resourceVersion"], True
-            for document in listed["items"]:
-                self._first += self._line(ResourceEvent("ADDED", document, None, 0))
+            self._initial.extend(ResourceEvent("ADDED", each, None, 0) for each in listed["items"])
         self._watch = api.watch(
             kind,
             self._target.namespace,
@@ -129,7 +138,7 @@ class KubeWatch:
             on_ready=on_ready,
         )
         if initial:
-            self._first += self._bookmark(since, initial=True)
+            self._end_of_initial = self._bookmark(since, initial=True)
 
     def _line(self, event: ResourceEvent[Document]) -> bytes:
         """Serialize an event; once for all clients that accept the same representation."""
@@ -146,8 +155,8 @@ class KubeWatch:
         )
         is_table = self._transformer.form.kind == "Table"
         cached = event.revision > 0 and not is_table  # a table contains ages
-        if cached and key in self._encodings:
-            return self._encodings[key]
+        if cached and (shared := self._encodings.get(key)) is not None:
+            return shared
         if is_table:
             version = {"resourceVersion": metadata.get("resourceVersion", "")}
             body = self._transformer.table(
@@ -157,9 +166,7 @@ class KubeWatch:
             body = self._transformer.one(document)
         line = _event(event.type, body)
         if cached:
-            self._encodings[key] = line
-            while len(self._encodings) > streams.CACHED_ENCODINGS:
-                self._encodings.popitem(last=False)
+            self._encodings.keep(key, line)
         return line
 
     def _bookmark(self, revision: str = "", *, initial: bool = False) -> bytes:

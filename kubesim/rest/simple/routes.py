@@ -12,6 +12,8 @@
     GET    /api/logs              the analytics log
     GET    /api/summary           counts of log rows, pods and nodes
     GET    /api/explain/:kind/:name   decision records
+    GET    /api/etcd              the store: sizes, quota, alarms
+    POST   /api/etcd/:action      compact, defrag or disarm it
     GET    /health                {"status": "ok"}
     GET    /healthz, GET /        health as text, the list of routes
     GET    /metrics               metrics for Prometheus
@@ -34,6 +36,7 @@ from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.health import serve_health
+from kubesim.rest.simple.etcd import StoreRoutes
 from kubesim.rest.simple.logs import LogRoutes
 from kubesim.rest.simple.pods import PodRoutes
 from kubesim.rest.simple.watch import WatchRoute
@@ -53,6 +56,8 @@ ROUTES = {
     "GET /api/events": "Kubernetes Events",
     "GET /api/logs": "the analytics log; also since=, limit=, component=, level=, cursor=",
     "GET /api/summary": "counts of log rows, pods by phase, nodes by condition",
+    "GET /api/etcd": "the store: sizes in bytes, quota, alarms",
+    "POST /api/etcd/:action": "compact, defrag, disarm: the way out of a full store",
     "GET /health": '{"status": "ok"}',
     "GET /api/explain/hpa/auto-pod": "why: decision records",
     "GET /healthz": "health as text",
@@ -104,6 +109,8 @@ def make_router(
     router.add("GET", "/api/summary", logs.summary)
     router.add("GET", "/api/explain/:kind/:name", cluster.explain)
     router.add("GET", "/api/explain/:kind/:namespace/:name", cluster.explain_in_namespace)
+    router.add("GET", "/api/etcd", StoreRoutes(api).status)
+    router.add("POST", "/api/etcd/:action", StoreRoutes(api).act)
     router.add("GET", "/health", lambda _request: Response.json({"status": "ok"}))
     router.add("GET", "/healthz", lambda request: serve_health(request, ("healthz",)))
     router.add("GET", "/", lambda _request: Response.json({"routes": ROUTES}))

@@ -12,22 +12,21 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable
 
 from kubesim.apiserver import KubeAPI, ResourceEvent
 from kubesim.errors import BadRequest, Expired
 from kubesim.objects.frozen import Document
 from kubesim.rest.http import streams
+from kubesim.rest.http.encodings import EncodingCache
 from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
-from kubesim.rest.http.streams import StreamWriter
+from kubesim.rest.http.streams import StreamWriter, lines_within
 from kubesim.rest.http.wire import Request, RequestRejected
 
 HEARTBEAT_SECONDS = 15.0
 FORMATS = {"sse": "text/event-stream", "jsonl": "application/x-ndjson"}
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
-
-Encodings = OrderedDict[tuple[int, str, bool], bytes]
 
 
 class WatchRoute:
@@ -41,7 +40,7 @@ class WatchRoute:
     def __init__(self, api: KubeAPI, streams: StreamWriter) -> None:
         self._api = api
         self._streams = streams
-        self._encodings: Encodings = OrderedDict()
+        self._encodings = EncodingCache()
 
     def watch(self, request: Request) -> Response:
         """Stream every change of a kind.
@@ -93,36 +92,35 @@ class ChangeStream:
         kind: str,
         since: str,
         sse: bool,
-        encodings: Encodings,
+        encodings: EncodingCache,
         on_ready: Callable[[], None],
     ) -> None:
         self.done = False
         self._sse = sse
         self._encodings = encodings
         self._last_sent = time.monotonic()  # wall time, for heartbeats
-        objects: list[ResourceEvent[Document]] = []
+        self._initial: deque[ResourceEvent[Document]] = deque()  # to send before all changes
         start: str | int = since
         if not since:
             listed, start = api.snapshot(kind)
-            objects = [
+            self._initial.extend(
                 ResourceEvent("ADDED", obj, None, int(obj["metadata"]["resourceVersion"]))
                 for obj in listed
-            ]
+            )
         self.watch = api.watch(kind, resource_version=start, on_ready=on_ready)
-        self._first = b"".join(map(self._bytes, objects))
 
     def pull(self, waiting: int) -> bytes:
         """Return new changes, or a heartbeat after a pause, or the event that ends the stream."""
-        first, self._first = self._first, b""
-        if first:
-            return first  # whatever its size: the client has received nothing yet
         data = bytearray()
+        if self._initial:  # however many: these wait until the client has room
+            while self._initial and waiting + len(data) < streams.BACKLOG_BYTES:
+                data += self._bytes(self._initial.popleft())
+            return bytes(data)
         try:
-            for event in self.watch.poll():
-                data += self._bytes(event)
+            lines_within(data, self.watch.poll, self._bytes)
         except Expired as error:
             return bytes(data) + self._end(str(error))
-        if waiting + len(data) > streams.BACKLOG_BYTES:
+        if waiting and waiting + len(data) > streams.BACKLOG_BYTES:
             return self._end("the client reads too slowly: list again, then watch")
         now = time.monotonic()
         if data or waiting:
@@ -156,7 +154,5 @@ class ChangeStream:
             text = f"{body}\n"
         data = text.encode()
         if event.type != "ADDED":
-            self._encodings[key] = data
-            while len(self._encodings) > streams.CACHED_ENCODINGS:
-                self._encodings.popitem(last=False)
+            self._encodings.keep(key, data)
         return data
