@@ -359,8 +359,7 @@ def validate_annotations(annotations: Any, path: str, errors: FieldErrors) -> No
     """Validate the annotations of an object or of a template.
 
     Args:
-        annotations: key -> value.
-        path: path of the field.
+        annotations, path: key -> value, and the path of the field.
         errors: collects the errors.
     """
     size = 0

@@ -342,7 +342,7 @@ class Keyspace:
             trigger.compact(self.objects.compacted)
         self.quota.compacted(self.objects.compacted)
 
-    def admit(self, puts: Sequence[tuple[str, Document]], revision: int) -> None:
+    def admit(self, puts: Sequence[tuple[str, object]], revision: int) -> None:
         """Weigh a write before it is made; compact the history if small documents fill it.
 
         Raises:

@@ -27,8 +27,8 @@ from kubesim.apiserver.schema import strict
 from kubesim.apiserver.schema.canonical import make_canonical
 from kubesim.apiserver.schema.pruning import prune
 from kubesim.apiserver.schema.structural import (
-    UNEXPECTED_TYPE,
     SET_BY_SERVERS,
+    UNEXPECTED_TYPE,
     check_document,
     full_shape_of,
     refuse_wrong_metadata,
@@ -99,8 +99,7 @@ class WritePath:
         """Check the options of a write, and, as they say, whether the kind has all fields sent.
 
         Args:
-            kind: of the document.
-            document: as the client sent it.
+            kind, document: as the client sent it.
             options: of the write; warnings are added to them.
             verb: Create, Update or Patch, for the message.
 
@@ -125,8 +124,7 @@ class WritePath:
         """Set metadata.namespace, in place.
 
         Args:
-            kind: of the object.
-            metadata: of the object.
+            kind, metadata: of the object.
             namespace: of the request; None: ``default`` unless the metadata names one.
 
         Raises:
@@ -147,8 +145,7 @@ class WritePath:
         """Check every rule of a kind.
 
         Args:
-            kind: of the object.
-            new: the object, with its defaults.
+            kind, new: the object, with its defaults.
             old: the object that it replaces; None: it is created.
 
         Raises:
@@ -243,8 +240,7 @@ class ObjectCreator:
         """Default, admit, validate and store a new object.
 
         Args:
-            kind: of the object.
-            new: a copy of the client's document, in the stored version; it is changed in place.
+            kind, new: a copy of the client's document, as it is stored; it is changed in place.
             dry_run: check everything, and store nothing.
             manager: the client's name for managedFields; "": they are not kept.
             managed: its managedFields, if it is applied.
@@ -374,8 +370,7 @@ def check_options(asked: WriteOptions, verb: str) -> None:
     """Refuse invalid options of a write.
 
     Args:
-        asked: the options, as the client sent them.
-        verb: Create, Update or Patch, for the message.
+        asked, verb: the options, and Create, Update or Patch, for the message.
 
     Raises:
         Invalid: an unknown directive, or a manager's name that is too long.

@@ -32,6 +32,7 @@ BOOKMARK_BEFORE_END_SECONDS = 2.0
 DEFAULT_SECONDS = 2_700.0  # without timeoutSeconds (upstream: 30 to 60 minutes)
 MAX_SECONDS = 86_400.0
 LAST_CHUNK = b"0\r\n\r\n"
+Event = ResourceEvent[Document]
 
 
 def chunk(data: bytes) -> bytes:
@@ -75,7 +76,7 @@ class KubeWatch:
         self._last_mark = self._end - min(BOOKMARK_BEFORE_END_SECONDS, seconds / 2)
         self._watch: ResourceWatch | None = None
         self._first = b""
-        self._initial: deque[ResourceEvent[Document]] = deque()  # to send before all changes
+        self._initial: deque[Event] = deque()  # to send before all changes
         self._end_of_initial = b""
         try:
             self._open(api, options, on_ready)
@@ -140,7 +141,7 @@ class KubeWatch:
         if initial:
             self._end_of_initial = self._bookmark(since, initial=True)
 
-    def _line(self, event: ResourceEvent[Document]) -> bytes:
+    def _line(self, event: Event) -> bytes:
         """Serialize an event; once for all clients that accept the same representation."""
         document, first = event.object, not self._head_sent
         self._head_sent = True

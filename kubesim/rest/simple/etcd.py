@@ -14,7 +14,6 @@ from contextlib import suppress
 
 from kubesim.apiserver import KubeAPI
 from kubesim.errors import Compacted, NotFound
-from kubesim.objects.frozen import Document
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 
@@ -53,7 +52,7 @@ class StoreRoutes:
             raise NotFound(f"there is no action {action[:40]!r}", hint=f"use {', '.join(ACTIONS)}")
         return Response.json(self._status())
 
-    def _status(self) -> Document:
+    def _status(self) -> dict[str, object]:
         status = self._store.maintenance.status()
         return {
             "revision": status.revision,
