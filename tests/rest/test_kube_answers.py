@@ -124,6 +124,20 @@ def test_the_keys_of_a_status_stand_in_gos_order() -> None:
     assert list(json.loads(body)) == keys and body.endswith(b"}\n")
 
 
+def test_only_some_errors_have_details() -> None:
+    """Those of Go's constructors: a BadRequest has none; every answer ends with a newline."""
+    with kube() as (_, client):
+        bad = client("POST", PODS, {"spec": 5})
+        assert (bad.status, bad.body["reason"]) == (400, "BadRequest")
+        assert "details" not in bad.body
+        both = {"orphanDependents": True, "propagationPolicy": "Orphan"}
+        refused = client("DELETE", f"{PODS}/none", both)
+        assert refused.status == 422
+        assert "orphanDependents and deletionPropagation cannot be both set" in str(refused.body)
+        for path in ("/api/v1/namespaces/default", "/api/v1/namespaces", "/api"):
+            assert raw(client.server, f"GET {path}").endswith(b"}\n"), path
+
+
 @pytest.mark.parametrize("path", [f"{PODS}?watch=true", f"{PODS}/auto-pod-0/log?follow=true"])
 def test_a_stream_does_not_announce_the_end_of_the_connection(path: str) -> None:
     """Watch.stop() of the official Python client waits a minute for it otherwise."""

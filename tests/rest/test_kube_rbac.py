@@ -90,6 +90,23 @@ def test_a_list_of_one_name_is_about_that_object() -> None:
         assert ask("GET", PODS, Authorization="Bearer token-of-one").status == 403
 
 
+def test_who_may_list_may_not_watch() -> None:
+    """The verbs are told apart: a watch needs the verb watch, and a list the verb list."""
+    users = [
+        User(verb, (), (Rule((verb,), ("",), ("pods",)),), f"token-of-{verb}")
+        for verb in ("list", "watch")
+    ]
+    with kube(users=users) as (_, ask):
+        for path, verb, other in (
+            (PODS, "list", "watch"),
+            (f"{PODS}?watch=true&timeoutSeconds=1", "watch", "list"),
+        ):
+            refused = ask("GET", path, Authorization=f"Bearer token-of-{other}")
+            assert refused.status == 403
+            assert f'cannot {verb} resource "pods"' in refused.body["message"]
+            assert ask("GET", path, Authorization=f"Bearer token-of-{verb}").status == 200
+
+
 def test_who_may_write_roles_may_not_become_administrator() -> None:
     """Escalation is refused over HTTP, too, also by PATCH and by server-side apply."""
     with kube(users=USERS) as (_, ask):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import key_of
-from kubesim.rest.kube.response import Transformer, encode
+from kubesim.rest.kube.response import Transformer, encode, encode_line
 
 CACHE_SIZE = 16_384  # entries
 CACHE_BYTES = 64 * 1024**2
@@ -45,8 +45,8 @@ class JSONCache:
     def one(self, transformer: Transformer, document: Document) -> bytes:
         """Return the response body for one object."""
         if transformer.form.kind:
-            return encode(transformer.one(document)).encode()
-        return self._all(transformer, "item", [document], _forever(transformer.item))[0]
+            return encode_line(transformer.one(document))
+        return self._all(transformer, "item", [document], _forever(transformer.item))[0] + b"\n"
 
     def many(self, transformer: Transformer, listed: Document) -> bytes:
         """Return the response body for a list; its items are the API server's shared documents."""
@@ -54,12 +54,12 @@ class JSONCache:
         items = listed["items"]
         if transformer.form.kind != "Table":
             parts = self._all(transformer, "item", items, _forever(transformer.item))
-            return b'%b,"items":[%b]}' % (head, b",".join(parts))
+            return b'%b,"items":[%b]}\n' % (head, b",".join(parts))
         # The object of a row is cached apart from its cells, because it outlives their ages.
         cells = self._all(transformer, "cells", items, transformer.cells)
         objects = self._all(transformer, "object", items, _forever(transformer.row_object))
         rows = [b'{"cells":%b,"object":%b}' % pair for pair in zip(cells, objects, strict=True)]
-        return b'%b,"rows":[%b]}' % (head, b",".join(rows))
+        return b'%b,"rows":[%b]}\n' % (head, b",".join(rows))
 
     def _all(
         self, transformer: Transformer, part: str, documents: Sequence[Document], make: Make

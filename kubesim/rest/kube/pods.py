@@ -26,7 +26,7 @@ from kubesim.rest.kube.podlogs import (
     select,
 )
 from kubesim.rest.kube.requestinfo import RequestInfo, Target, delete_query, dry_run, flag
-from kubesim.rest.kube.response import object_response, success_response
+from kubesim.rest.kube.response import object_response
 from kubesim.rest.remote.execute import (
     CommandSource,
     CopySource,
@@ -38,6 +38,8 @@ from kubesim.rest.remote.session import ShellSession
 from kubesim.rest.remote.websocket import FrameReader, handshake, is_websocket
 
 TEXT = "text/plain"
+# The create handler writes its code into a Status (apiserver/pkg/endpoints/handlers/create.go).
+CREATED = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 CHUNKED = {"Transfer-Encoding": "chunked"}
 UNSUPPORTED = {
     "portforward": "port-forward",
@@ -141,7 +143,7 @@ class PodHandlers:
             raise BadRequest("namespace in URL does not match namespace in Binding object")
         if not dry_run(request.parameters("dryRun")):
             self._api.bind(str(name or named), namespace, to.get("name") or "")
-        return success_response({}, 201)
+        return object_response(CREATED, 201)
 
     def evict(self, request: Request, target: Target) -> Response:
         """Evict a pod, if its disruption budgets allow that."""
@@ -164,7 +166,7 @@ class PodHandlers:
             resource_version=options.revision,
             dry_run=options.dry_run,
         )
-        return object_response(status, 201)
+        return object_response({**status, "code": 201}, 201)
 
     def exec(self, request: Request, target: Target) -> Response:
         """Run a command in a container; the output comes over a websocket."""

@@ -298,6 +298,9 @@ class DeleteQuery(NamedTuple):
     dry_run: bool
 
 
+BOTH_ORPHANS = "orphanDependents and deletionPropagation cannot be both set"
+
+
 def delete_query(request: Request, body: object) -> DeleteQuery:
     """Parse the options of a deletion: from its body, otherwise from the query string.
 
@@ -319,6 +322,11 @@ def delete_query(request: Request, body: object) -> DeleteQuery:
     if grace is not None and (isinstance(grace, bool) or not isinstance(grace, int)):
         raise BadRequest("gracePeriodSeconds must be an integer")
     policy = options.get("propagationPolicy") or request.parameter("propagationPolicy")
+    if options.get("orphanDependents") is not None and policy:
+        rule = f'Invalid value: "{str(policy)[:40]}": {BOTH_ORPHANS}'
+        cause = Cause("propagationPolicy", "FieldValueInvalid", rule)
+        message = f'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: {rule}'
+        raise Invalid(message, kind="DeleteOptions", group=META_GROUP, causes=[cause])
     if options.get("orphanDependents") or flag(request, "orphanDependents"):
         policy = "Orphan"
     if policy and policy not in PROPAGATION:

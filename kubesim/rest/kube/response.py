@@ -23,6 +23,12 @@ from kubesim.rest.kube.requestinfo import Target
 from kubesim.rest.serializer.negotiation import Form
 
 INCLUDES = ("", "Metadata", "Object", "None")
+# Reasons whose constructors fill no details: k8s.io/apimachinery/pkg/api/errors/errors.go
+# (NewBadRequest, NewUnauthorized ...), apiserver/pkg/endpoints/handlers/negotiation/errors.go.
+WITHOUT_DETAILS = frozenset(
+    {"BadRequest", "Expired", "NotAcceptable", "RequestEntityTooLarge", "ServiceUnavailable"}
+    | {"Unauthorized", "UnsupportedMediaType"}
+)
 
 
 class Transformer:
@@ -198,7 +204,7 @@ def error_response(error: StatusError) -> Response:
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
     status = error.status()
-    if not error.kind and not error.name and status.get("details") is None:
+    if status.get("details") is None and error.reason not in WITHOUT_DETAILS:
         status["details"], status["code"] = {}, status.pop("code")
     return Response(error.code, encode_line(status), headers=headers)
 
