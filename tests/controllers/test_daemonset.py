@@ -348,7 +348,8 @@ def test_a_taken_name_of_a_revision_gives_another_hash(cluster: Cluster) -> None
 
     created = cluster.api.create(daemonset(), dry_run=True)
     name = f"agent-{hash_of(created)}"
-    cluster.api.create({"kind": "ControllerRevision", "metadata": {"name": name}, "revision": 1})
+    other = {"kind": "ControllerRevision", "metadata": {"name": name}, "data": {}, "revision": 1}
+    cluster.api.create(other)
     cluster.api.create(daemonset())
     cluster.sleep(20)
     assert status_of(cluster)["collisionCount"] == 1

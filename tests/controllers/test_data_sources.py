@@ -145,10 +145,12 @@ def test_snapshots_and_populators(cluster: Cluster) -> None:
     group, schema = SNAPSHOT["apiGroup"], {"type": "object"}
     version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
     names = {"kind": "VolumeSnapshot", "plural": "volumesnapshots"}
+    approval = "https://github.com/kubernetes-csi/external-snapshotter/pull/814"
+    annotations = {"api-approved.kubernetes.io": approval}
     cluster.api.create(
         {
             "kind": "CustomResourceDefinition",
-            "metadata": {"name": f"volumesnapshots.{group}"},
+            "metadata": {"name": f"volumesnapshots.{group}", "annotations": annotations},
             "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
         }
     )
