@@ -65,7 +65,7 @@ class History:
         """Return the state of a key at a revision, given its present state.
 
         Args:
-            key, revision, present: None: it does not exist.
+            key, revision, present: what is read, and the newest state; None: it does not exist.
         """
         if present is not None and present.mod_revision <= revision:
             return present
@@ -195,7 +195,7 @@ class Keyspace:
         """Return the present keys under a prefix, in ascending order.
 
         Args:
-            prefix, start_after, at_most: of `list`; None: all.
+            prefix, start_after, at_most: as for `Store.list`; at_most None: all.
         """
         keys, entries = self.keys, self.entries
         start = bisect_left(keys, max(prefix, start_after + "\0" if start_after else ""))
@@ -215,7 +215,7 @@ class Keyspace:
         """Return the keys at a revision: the present ones with every later change undone.
 
         Args:
-            prefix, revision, start_after: of `list`.
+            prefix, revision, start_after: as for `Store.list`.
         """
         self.check_readable(prefix, revision)
         start = bisect_left(self.keys, prefix)
@@ -249,7 +249,7 @@ class Keyspace:
         """Return those of the changes that concern a value of the prefix's trigger.
 
         Args:
-            prefix, revision, value: only changes after the revision, that concern the value.
+            prefix, revision, value: return only the changes after the revision.
         """
         compacted = self.objects.compacted
         if revision < compacted:
@@ -301,7 +301,7 @@ class Keyspace:
         """Write a key; return the lease that it was attached to before.
 
         Args:
-            key, value, revision, lease: of the write; the value is frozen; lease 0: none.
+            key, value, revision, lease: the value is frozen; a lease of 0 is none.
         """
         if key.startswith(self.sample_prefix):
             previous = self.samples.get(key)

@@ -40,7 +40,7 @@ class SampleJournal:
             self._space.journal.append(row_of(key, sample))
             self._space.settle()
             revision = self._space.revision
-            ready = self._watches.ready_for(key)
+            ready = self._watches.ready_for(key) if self._watches.on_samples else []
         for notify in ready:
             notify()
         return revision

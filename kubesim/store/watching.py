@@ -187,6 +187,8 @@ class WatchIndex:
             values: of the prefix's trigger, before and after the change.
         """
         ready: list[Callable[[], None]] = []
+        if not self._by_prefix:
+            return ready
         for prefix in self._armed_prefixes(key):
             groups = self._by_prefix[prefix]
             watches = list(groups.pop(None, ()))
