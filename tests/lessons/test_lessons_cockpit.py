@@ -282,9 +282,9 @@ def test_nothing_goes_to_a_page_that_does_not_exist() -> None:
 @pytest.mark.parametrize("clock", ["virtual", pytest.param("live", marks=pytest.mark.live)])
 def test_it_rests_while_nobody_looks(clock: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """No sign of life: time, thread and messages stop; with the next sign it goes on."""
-    monkeypatch.setattr(rest, "REST_SECONDS", 0.5)
     cockpit = Cockpit(clock, speed=100)
     assert wait_for(lambda: cockpit.cluster.clock.now() > 5)
+    monkeypatch.setattr(rest, "REST_SECONDS", 0.2)
     assert wait_for(lambda: "resting" in cockpit.transport.status.value)
     now = cockpit.cluster.clock.now()
     sent: list[Any] = []
@@ -294,6 +294,7 @@ def test_it_rests_while_nobody_looks(clock: str, monkeypatch: pytest.MonkeyPatch
     assert cockpit.cluster.clock.now() == now
     assert sent == []
     assert cockpit.running  # it only rests
+    monkeypatch.setattr(rest, "REST_SECONDS", 600)  # a busy machine looks late
     cockpit.live.view_seen()
     assert wait_for(lambda: cockpit.cluster.clock.now() > now)
     assert wait_for(lambda: "rested for" in cockpit.transport.status.value)
@@ -304,11 +305,15 @@ def test_controls_keep_it_awake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest, "REST_SECONDS", 0.2)
     cockpit = paused_cockpit()
     assert wait_for(lambda: "resting" in cockpit.transport.status.value)
+    monkeypatch.setattr(rest, "REST_SECONDS", 600)  # a busy machine looks late
     cockpit.live.view_seen()
     assert wait_for(lambda: "paused (rested for" in cockpit.transport.status.value)
+    monkeypatch.setattr(rest, "REST_SECONDS", 0.2)
     assert wait_for(lambda: "resting" in cockpit.transport.status.value)
+    monkeypatch.setattr(rest, "REST_SECONDS", 600)
     cockpit.run()
     assert wait_for(lambda: cockpit.cluster.clock.now() > 1)
+    monkeypatch.setattr(rest, "REST_SECONDS", 0.2)
     assert wait_for(lambda: "resting" in cockpit.transport.status.value)
     closing = threading.Thread(target=cockpit.close)
     closing.start()

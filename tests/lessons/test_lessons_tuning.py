@@ -227,6 +227,7 @@ def test_its_thread_stops_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) ->
     assert polls == []
     trial = panel.charts._sources["trial"]
     assert trial.data["t"] == []
+    monkeypatch.setattr(rest, "REST_SECONDS", 600)  # a busy machine looks late
     panel.live.view_seen()
     assert wait_for(lambda: len(trial.data["t"]) > 0)
 
