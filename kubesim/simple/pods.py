@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kubesim.objects.types import ContainerDict, ObjectMetaDict, PodDict, PodSpecDict
 
 DELETE_PATIENCE_SECONDS = 5.0  # beyond the grace period
+LEAST_WALL_SECONDS = 10.0  # of patience on a clock that runs fast
 WAIT_SECONDS = 0.5  # wall time of one wait, so that a change of speed or a pause is noticed
 
 
@@ -228,7 +229,8 @@ class SimplePods:
         if clock.virtual:
             return clock.wait_until(removed, patience)
         # Live: woken by each change of the pod. The clock may be paused, so the waits that
-        # returned nothing are counted, too.
+        # returned nothing are counted, too; it may be so fast that a busy machine needs longer.
+        patience = max(patience, LEAST_WALL_SECONDS * clock.speed)
         end, wall_left = clock.now() + patience, patience / clock.speed
         while not removed():
             if clock.now() >= end or wall_left <= 0:
