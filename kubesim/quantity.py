@@ -46,6 +46,7 @@ _DECIMAL_SUFFIXES = dict(zip(range(-9, 19, 3), ("n", "u", "m", "", *"kMGTPE"), s
 _QUANTITY = re.compile(
     r"([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)(?:([eE][+-]?[0-9]{1,2})|([numkMGTPE]|[KMGTPE]i)?)", re.ASCII
 )
+_MAX_BINARY = Fraction(2**63 - 1)  # of a quantity with a binary suffix; larger ones are capped
 _MAX_DIGITS = 40  # more digits than any quantity needs; bounds the work for hostile input
 _DURATION_UNITS = {
     "ns": Fraction(1, 10**9),
@@ -102,7 +103,10 @@ def _parse_text(text: str) -> Fraction:
     sign, digits, exponent, suffix = match.groups()
     number = Fraction(digits.rstrip(".") if digits.endswith(".") else digits)
     scale = Fraction(10) ** int(exponent[1:]) if exponent else _SUFFIXES[suffix or ""]
-    return (-number if sign == "-" else number) * scale
+    number *= scale
+    if suffix and suffix[-1] == "i":
+        number = min(number, _MAX_BINARY)
+    return -number if sign == "-" else number
 
 
 @lru_cache(maxsize=4096, typed=True)
@@ -116,6 +120,8 @@ def canonical_quantity(value: Amount) -> Amount:
     ['500m', '1', '1Gi', '1', '500m', '1', '512']
     >>> [canonical_quantity(text) for text in ("1000", "1e3", "0", "100m", "1.5", "-2000M")]
     ['1k', '1e3', '0', '100m', '1500m', '-2G']
+    >>> canonical_quantity("16Ei"), canonical_quantity("16E")
+    ('9223372036854775807', '16E')
 
     Source: k8s.io/apimachinery/pkg/api/resource/quantity.go (CanonicalizeBytes).
     """

@@ -124,24 +124,17 @@ def resolve(registry: Registry, info: RequestInfo) -> Target:
 # -- options ---------------------------------------------------------------------------------------
 
 _DECIMAL = re.compile("-?[0-9]{1,18}", re.ASCII)
-TRUE, FALSE = (
-    ("true", "1", "True", "TRUE", "t", "T"),
-    ("", "false", "0", "False", "FALSE", "f", "F"),
-)
+FALSE = ("0", "false")
 MATCHES = ("", "Exact", "NotOlderThan")
 PROPAGATION = ("Background", "Foreground", "Orphan")
 
 
 def flag(request: Request, name: str) -> bool:
-    """Return a boolean query parameter; an absent one is false.
+    """Return a boolean query parameter: absent, ``0`` and ``false`` are false, all else is true.
 
-    Raises:
-        BadRequest: the value is not a boolean.
+    Source: k8s.io/apimachinery/pkg/runtime/conversion.go (Convert_Slice_string_To_bool).
     """
-    value = request.parameter(name)
-    if value not in TRUE and value not in FALSE:
-        raise BadRequest(f"{name}: Invalid value: {value[:40]!r}: must be true or false")
-    return value in TRUE
+    return request.parameter(name, "0").lower() not in FALSE
 
 
 def number(request: Request, name: str, least: int | None = None) -> int | None:
@@ -190,7 +183,7 @@ class ListQuery(NamedTuple):
 
     Attributes:
         labels, fields: selectors.
-        limit, token: size of a page, and the continue token of the page before it.
+        limit, token: size of a page (None: all), and the continue token of the page before it.
         revision, match: resourceVersion and resourceVersionMatch.
         watch: send changes in place of a list.
         bookmarks: allowWatchBookmarks.
@@ -220,7 +213,7 @@ def list_query(request: Request) -> ListQuery:
     options = ListQuery(
         parameter("labelSelector"),
         parameter("fieldSelector"),
-        number(request, "limit", 0),
+        max(0, number(request, "limit") or 0) or None,
         parameter("continue"),
         parameter("resourceVersion"),
         parameter("resourceVersionMatch"),

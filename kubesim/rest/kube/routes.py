@@ -38,10 +38,10 @@ from kubesim.rest.kube.openapi import OpenAPI
 from kubesim.rest.kube.pods import PodHandlers
 from kubesim.rest.kube.requestinfo import (
     NO_RESOURCE,
-    TRUE,
     ListQuery,
     RequestInfo,
     Target,
+    flag,
     list_query,
     parse_request_info,
     resolve,
@@ -135,7 +135,7 @@ class KubeRoutes:
             info = RequestInfo("", "", "")
         verb = "APPLY" if bodies.content_type(request) == bodies.APPLY else request.method
         if verb in READS:
-            watching = request.parameter("watch") in TRUE if code < 400 else False
+            watching = code < 400 and flag(request, "watch")
             verb = "WATCH" if watching else "GET" if info.name else "LIST"
         elif verb == "DELETE" and not info.name:
             verb = "DELETECOLLECTION"

@@ -12,7 +12,7 @@ from typing import TypedDict
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
-from kubesim.apiserver.options import WriteOptions
+from kubesim.apiserver.options import WriteOptions, parse_resource_version
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.watching import too_large
 from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
@@ -100,8 +100,10 @@ class Verbs:
     # -- reading ---------------------------------------------------------------------------------
 
     def get(self, request: Request, target: Target) -> Response:
-        """Get an object, its status or its scale."""
+        """Get an object, its status or its scale, not older than the resourceVersion asked for."""
         info, kind = target.info, target.kind.qualified_kind
+        if revision := request.parameter("resourceVersion"):
+            self._not_older_than(target, revision)
         if info.subresource == "scale":
             scale = self._api.get_scale(kind, info.name, target.namespace)
             shown = self._transformer(request, target._replace(info=SCALE_INFO, kind=SCALE))
@@ -149,12 +151,10 @@ class Verbs:
         return {**listed, "items": items}
 
     def _not_older_than(self, target: Target, revision: str) -> str:
-        """Return "0" (current) for a past revision; a malformed one is for KubeAPI to reject."""
-        if not (revision.isascii() and revision.isdigit() and len(revision) <= 18):
-            return revision
-        current = self._api.store.revision
-        if int(revision) > current:
-            raise too_large(FutureRevision(int(revision), current), target.kind.resource)
+        """Return "0" (current) for a past revision; raise BadRequest or Timeout for others."""
+        number, current = parse_resource_version(revision), self._api.store.revision
+        if number > current:
+            raise too_large(FutureRevision(number, current), target.kind.resource)
         return "0"
 
     # -- writing ---------------------------------------------------------------------------------
