@@ -68,6 +68,15 @@ def test_every_path_in_a_page_exists(page: str) -> None:
     assert not missing, f"{page} names what does not exist: {missing}"
 
 
+def test_the_architecture_lists_each_folder() -> None:
+    """The table of folders has each package inside the packages."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    inits = [*ROOT.glob("kubesim/*/*/__init__.py"), *ROOT.glob("lessons/*/__init__.py")]
+    folders = [str(init.parent.relative_to(ROOT)) for init in inits]
+    assert len(folders) > 40
+    assert [folder for folder in folders if f"`{folder}/`" not in text] == []
+
+
 def test_every_path_from_the_root_in_a_page_exists() -> None:
     """README, guides, decision records: a path that starts at a folder of the project is there."""
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks" / "README.md"]
