@@ -228,14 +228,19 @@ def test_a_finished_pod_gives_its_volume_back(cluster: Cluster) -> None:
     assert attached_to(cluster) == []
 
 
-def test_a_dead_node_keeps_its_volume_for_six_minutes(cluster: Cluster) -> None:
-    """From the moment at which its pod is gone; explain says what to do instead."""
+def lose_the_node(cluster: Cluster) -> None:
+    """Pod a has the disk on node-1, which fails; pod b waits for it on node-2."""
     cluster.api.create(user("a", "node-1"))
     cluster.sleep(3)
     cluster.node("node-1").fail()
     cluster.sleep(60)
     cluster.api.create(user("b", "node-2"))
     cluster.sleep(2)
+
+
+def test_a_dead_node_keeps_its_volume_for_six_minutes(cluster: Cluster) -> None:
+    """From the moment at which its pod is gone; explain says what to do instead."""
+    lose_the_node(cluster)
     assert "kubectl delete pod a -n default --force" in str(cluster.explain("pod/b"))
     cluster.api.delete("Pod", "a", grace_period_seconds=0)
     cluster.api.create(user("c", "node-2"))
@@ -253,12 +258,7 @@ def test_a_dead_node_keeps_its_volume_for_six_minutes(cluster: Cluster) -> None:
 
 def test_a_node_out_of_service_loses_its_volume_at_once(cluster: Cluster) -> None:
     """The way out that explain names."""
-    cluster.api.create(user("a", "node-1"))
-    cluster.sleep(3)
-    cluster.node("node-1").fail()
-    cluster.sleep(60)
-    cluster.api.create(user("b", "node-2"))
-    cluster.sleep(2)
+    lose_the_node(cluster)
     way_out = "kubectl taint nodes node-1 node.kubernetes.io/out-of-service=nodeshutdown:NoExecute"
     assert way_out in cluster.explain("pod/b").latest.would_change_if
     node = cluster.api.get("Node", "node-1")
