@@ -143,6 +143,7 @@ class Analytics:
         self._sink = sink
         self._sink_rank = _rank(sink_level)
         self._sink_failed = False
+        self._sink_failures = iter(range(1 << 62))
         self.unprinted = 0
         self._samples: SampleReader | None = None
 
@@ -176,6 +177,8 @@ class Analytics:
         except USER_ERRORS as error:  # the sink is the user's
             self._sink_failed = True
             self.unprinted += 1
+            if next(self._sink_failures) > 0:
+                return  # it raised in several threads at once: the first one reports it
             message = f"the sink is switched off: it raised {error_text(error)}"
             self.log("Analytics", "SinkFailed", message, "warn")
             with suppress(RuntimeWarning):  # a filter may turn the warning into an error

@@ -70,6 +70,23 @@ def test_a_warning_that_is_an_error_harms_no_writer() -> None:
     assert len(log.since().rows) == 2
 
 
+def test_a_sink_that_raises_in_two_threads_at_once_gives_one_warning() -> None:
+    """The second thread was in the sink already when the first one switched it off."""
+    log: Analytics
+
+    def sink(line: str) -> None:
+        if "first" in line:
+            log.log("Second", "Act", "what another thread writes meanwhile")
+        raise BrokenPipeError
+
+    log = Analytics(lambda: 0.0, sink=sink)
+    with pytest.warns(RuntimeWarning, match="the sink is switched off") as got:
+        log.log("First", "Act", "the first row")
+    assert len(got) == 1
+    assert [row.action for row in log.since().rows].count("SinkFailed") == 1
+    assert log.unprinted == 3
+
+
 @pytest.mark.filterwarnings("ignore:the sink is switched off")
 @pytest.mark.parametrize("sink", [fail, lambda: 1])
 def test_a_cluster_works_without_its_sink(sink: Any) -> None:
