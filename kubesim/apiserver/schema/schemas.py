@@ -54,8 +54,17 @@ def components(kind: Kind) -> dict[str, Schema]:
     own = schema_of(kind)
     if own is None:
         return {}
+    top = component_name(kind)
+    result = reached_from(top, own)
+    described = {"group": kind.group, "kind": kind.kind, "version": kind.version}
+    result[top] = {**result[top], "x-kubernetes-group-version-kind": [described]}
+    return result
+
+
+def reached_from(name: str, schema: Schema) -> dict[str, Schema]:
+    """Return a schema and all that it reaches, by component name; itself first."""
     result: dict[str, Schema] = {}
-    waiting = [(component_name(kind), own)]
+    waiting = [(name, schema)]
     while waiting:
         name, schema = waiting.pop()
         if name not in result:
@@ -64,9 +73,6 @@ def components(kind: Kind) -> dict[str, Schema]:
                 part = component(other)
                 if part is not None:
                     waiting.append((other, part))
-    top = component_name(kind)
-    described = {"group": kind.group, "kind": kind.kind, "version": kind.version}
-    result[top] = {**result[top], "x-kubernetes-group-version-kind": [described]}
     return result
 
 

@@ -30,6 +30,11 @@ POD_SUBRESOURCES = {
     "log": ("", "v1", "Pod", ("get",)),
     "portforward": ("", "v1", "PodPortForwardOptions", ("create", "get")),
 }
+ONLY_CREATED = (
+    Kind("Binding", "bindings", status=False, verbs=("create",)),
+    *(review.resource for review in REVIEWS.values()),
+)
+"""Kinds that are served and never stored."""
 
 
 class Subresource(NamedTuple):
@@ -74,11 +79,7 @@ def resources(registry: Registry) -> list[Resource]:
     served = []
     for kind in registry.kinds():
         served += [_resource(kind, *where) for where in kind.group_versions()]
-    served.append(Resource("", "v1", "bindings", "Binding", True, ("create",)))
-    served += [
-        Resource(review.group, "v1", plural, review.kind, review.namespaced, ("create",))
-        for plural, review in REVIEWS.items()
-    ]
+    served += [_resource(kind, kind.group, kind.version) for kind in ONLY_CREATED]
     order = {group: index for index, group in enumerate(dict.fromkeys(r.group for r in served))}
     order[""], order[METRICS_GROUP] = -1, len(order)
     return sorted(served, key=lambda resource: order[resource.group])

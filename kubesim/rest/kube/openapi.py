@@ -1,6 +1,12 @@
 """OpenAPI documents, by which kubectl validates manifests and explains fields.
 
-Version 3 is generated from the registry and its schemas, one document for each group and version.
+Version 3 is generated from the registry and its schemas, one document for each group and version,
+each group, and for `api`, `apis` and `version`. A custom kind brings no document of its group.
+
+>>> document([], "apis/rbac.authorization.k8s.io")["paths"]["/apis/rbac.authorization.k8s.io/"][
+...     "get"]["operationId"]
+'getRbacAuthorizationAPIGroup'
+
 The `patch` operation of a kind lists the parameter `fieldValidation`, by which kubectl knows that
 it may leave validation to the server. No strategic merge is listed among its formats: kubectl then
 trusts the merge keys of its built-in types, and not a schema's.
@@ -8,7 +14,8 @@ trusts the merge keys of its built-in types, and not a schema's.
 Version 2 (`openapi_v2`) is one document for everything, as JSON or as protobuf. Its tag changes
 with its content, so that a client that has it need not get it again.
 
-Source: k8s.io/kube-openapi (handler, handler3, builder3).
+Source: k8s.io/kube-openapi (handler, handler3, builder3), k8s.io/apiserver/pkg/endpoints/discovery
+(root.go, group.go, version.go), pkg/server/routes/version.go; api/openapi-spec/v3 of Kubernetes.
 """
 
 from __future__ import annotations
@@ -17,11 +24,13 @@ import hashlib
 
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.apiserver.schema import schemas
+from kubesim.apiserver.schema.data import META
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
-from kubesim.rest.kube.openapi_v2 import document_v2
+from kubesim.rest.kube.discovery import ONLY_CREATED
+from kubesim.rest.kube.openapi_v2 import capital, document_v2, tag_of
 from kubesim.rest.kube.requestinfo import NO_RESOURCE
 from kubesim.rest.kube.response import encode
 from kubesim.rest.serializer import gnostic
@@ -35,7 +44,19 @@ PATCH_TYPES = (
     "application/json-patch+json",
     "application/merge-patch+json",
 )
-DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+VERSION_INFO = "io.k8s.apimachinery.pkg.version.Info"
+ABOUT = {
+    "api": ("getCoreAPIVersions", "get available API versions", "core", f"{META}APIVersions"),
+    "apis": ("getAPIVersions", "get available API versions", "apis", f"{META}APIGroupList"),
+    "version": (
+        "getCodeVersion",
+        "get the version information for this server",
+        "version",
+        VERSION_INFO,
+    ),
+}
+"""The documents of one path: operation, description, tag, component of the response."""
+DELETE_OPTIONS = f"{META}DeleteOptions"
 
 
 class OpenAPI:
@@ -51,7 +72,7 @@ class OpenAPI:
         self._rendered: dict[str, tuple[list[Kind], bytes]] = {}
 
     def serve(self, request: Request, rest: tuple[str, ...]) -> Response:
-        """Serve /openapi/v2, /openapi/v3, /openapi/v3/api/v1 and /openapi/v3/apis/GROUP/VERSION.
+        """Serve /openapi/v2, the index /openapi/v3 and its documents.
 
         Args:
             request: the request.
@@ -89,7 +110,7 @@ class OpenAPI:
     def index(self) -> Document:
         """Return the list of documents; the hash in an address changes with its content."""
         documents = {}
-        for path in self._paths():
+        for path in sorted(self._paths()):
             digest = hashlib.sha256(self.render(path)).hexdigest()[:32].upper()
             documents[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
         return {"paths": documents}
@@ -103,13 +124,18 @@ class OpenAPI:
         return cached[1]
 
     def _paths(self) -> dict[str, list[Kind]]:
-        """Return the kinds of each document."""
-        paths: dict[str, list[Kind]] = {}
-        for kind in self._registry.kinds():
+        """Return the documents, each with its kinds; those of discovery and version have none."""
+        paths: dict[str, list[Kind]] = {path: [] for path in ABOUT}
+        for kind in (*self._registry.kinds(), *ONLY_CREATED):
+            if kind.group and not kind.custom:
+                paths.setdefault(f"apis/{kind.group}", [])
             root = f"apis/{kind.api_version}" if kind.group else f"api/{kind.version}"
             paths.setdefault(root, []).append(kind)
             for other in kind.versions:
-                name = f"{other.group or kind.group}/{other.version}"
+                group = other.group or kind.group
+                if not kind.custom:
+                    paths.setdefault(f"apis/{group}", [])
+                name = f"{group}/{other.version}"
                 key = (kind, name)
                 further = self._versions.setdefault(key, kind.in_version(name))
                 paths.setdefault(f"apis/{name}", []).append(further)
@@ -117,28 +143,62 @@ class OpenAPI:
 
 
 def document(kinds: list[Kind], path: str) -> Document:
-    """Return the OpenAPI document of a group and version. Pure.
+    """Return one OpenAPI document. Pure.
 
     Args:
-        kinds: of this group and version.
-        path: of the group and version, such as ``apis/apps/v1``.
+        kinds: of this group and version; [] for any other document.
+        path: of the group and version, such as ``apis/apps/v1``; or one of `ABOUT`, or of a group.
     """
-    components: Document = {}
-    paths: Document = {}
+    paths, components = _about(path)
+    if not kinds:
+        return _whole(paths, components)
     options = schemas.component(DELETE_OPTIONS)
     if options is not None:
-        components[DELETE_OPTIONS] = options
+        components.update(schemas.reached_from(DELETE_OPTIONS, options))
     for kind in kinds:
         components.update(schemas.components(kind))
         base = f"/{path}/namespaces/{{namespace}}" if kind.namespaced else f"/{path}"
         paths[f"{base}/{kind.plural}"] = _collection(kind)
-        paths[f"{base}/{kind.plural}/{{name}}"] = _object(kind)
+        if "get" in kind.verbs:
+            paths[f"{base}/{kind.plural}/{{name}}"] = _object(kind)
+    return _whole(paths, components)
+
+
+def _whole(paths: Document, components: Document) -> Document:
     return {
         "openapi": "3.0.0",
         "info": INFO,
         "paths": paths,
         "components": {"schemas": components},
     }
+
+
+def _about(path: str) -> tuple[Document, Document]:
+    """Return the path at which a document's own place is described, and its components."""
+    if path in ABOUT:
+        name, about, tag, component = ABOUT[path]
+    else:
+        prefix, *names = path.split("/")
+        group, version = (*([""] if prefix == "api" else []), *names, "")[:2]
+        tag = tag_of(group, version)
+        if version:
+            about, component = "get available resources", f"{META}APIResourceList"
+            name = f"get{''.join(map(capital, tag.split('_')))}APIResources"
+        else:
+            about, component = "get information of a group", f"{META}APIGroup"
+            name = f"get{capital(tag)}APIGroup"
+    content = {"application/json": {"schema": {"$ref": f"{schemas.REF}{component}"}}}
+    get: Document = {
+        "tags": [tag],
+        "description": about,
+        "operationId": name,
+        "responses": {
+            "200": {"description": "OK", "content": content},
+            "401": {"description": "Unauthorized"},
+        },
+    }
+    parts = schemas.reached_from(component, schemas.component(component) or {"type": "object"})
+    return {f"/{path}/": {"get": get}}, parts
 
 
 def _operation(kind: Kind, action: str, *parameters: str) -> Document:
@@ -167,9 +227,10 @@ WRITE_OPTIONS = ("dryRun", "fieldManager", "fieldValidation")
 
 
 def _collection(kind: Kind) -> Document:
-    operations = {
-        "get": _operation(kind, "list", "labelSelector", "fieldSelector", "limit", "watch")
-    }
+    operations: Document = {}
+    if "list" in kind.verbs:
+        query = ("labelSelector", "fieldSelector", "limit", "watch")
+        operations["get"] = _operation(kind, "list", *query)
     if not kind.read_only:
         operations["post"] = _operation(kind, "post", *WRITE_OPTIONS)
         operations["post"]["requestBody"] = {"content": {"*/*": _ref(kind)}}

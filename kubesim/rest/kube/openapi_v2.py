@@ -70,8 +70,9 @@ def document_v2(kinds: Iterable[Kind]) -> Document:
         for name, schema in schemas.components(kind).items():
             if name not in definitions:
                 definitions[name] = in_v2(schema)
-        list_name = f"{schemas.component_name(kind)}List"
-        definitions[list_name] = _list_definition(kind)
+        if "list" in kind.verbs:
+            list_name = f"{schemas.component_name(kind)}List"
+            definitions[list_name] = _list_definition(kind)
         paths.update(_paths(kind))
     _complete(definitions, paths)
     return {
@@ -127,11 +128,29 @@ def operation_id(
         namespaced: whether the path names a namespace.
         suffix: for example ``Status``, or ``ForAllNamespaces``.
     """
-    short = group.removesuffix(".k8s.io") or "core"
-    words = "".join(word[:1].upper() + word[1:] for word in short.split("."))
-    version = version[:1].upper() + version[1:]
+    words = capital(_words(group))
+    version = capital(version)
     verb, infix = INFIXES.get(verb, (verb, ""))
     return f"{verb}{words}{version}{infix}{'Namespaced' if namespaced else ''}{kind}{suffix}"
+
+
+def tag_of(group: str, version: str = "") -> str:
+    """Return the tag of the operations of a group, or of one of its versions.
+
+    >>> tag_of("flowcontrol.apiserver.k8s.io", "v1"), tag_of(""), tag_of("apps")
+    ('flowcontrolApiserver_v1', 'core', 'apps')
+    """
+    return f"{_words(group)}_{version}" if version else _words(group)
+
+
+def _words(group: str) -> str:
+    first, *others = (group.removesuffix(".k8s.io") or "core").split(".")
+    return first + "".join(map(capital, others))
+
+
+def capital(word: str) -> str:
+    """Return a word with its first letter in upper case."""
+    return word[:1].upper() + word[1:]
 
 
 def _list_definition(kind: Kind) -> Schema:
@@ -164,10 +183,10 @@ def _paths(kind: Kind) -> Paths:
     root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}"
     base = f"{root}/namespaces/{{namespace}}" if kind.namespaced else root
     one = f"{base}/{kind.plural}/{{name}}"
-    paths: Paths = {
-        f"{base}/{kind.plural}": _place(kind, _collection(kind)),
-        one: _place(kind, _object(kind), named=True),
-    }
+    paths: Paths = {f"{base}/{kind.plural}": _place(kind, _collection(kind))}
+    if "get" not in kind.verbs:
+        return paths
+    paths[one] = _place(kind, _object(kind), named=True)
     if kind.namespaced:
         everywhere = _operation(
             kind, "list", "ForAllNamespaces", LIST_QUERY, _reference(kind, "List")
@@ -199,9 +218,9 @@ def _place(kind: Kind, operations: Operations, *, named: bool = False) -> Operat
 
 def _collection(kind: Kind) -> Operations:
     whole = _reference(kind)
-    operations: Operations = {
-        "get": _operation(kind, "list", "", LIST_QUERY, _reference(kind, "List"))
-    }
+    operations: Operations = {}
+    if "list" in kind.verbs:
+        operations["get"] = _operation(kind, "list", "", LIST_QUERY, _reference(kind, "List"))
     if "create" in kind.verbs:
         operations["post"] = _operation(kind, "create", "", WRITE_QUERY, whole, body=whole)
     if "deletecollection" in kind.verbs:
@@ -236,7 +255,7 @@ def _changes(kind: Kind, suffix: str, whole: Schema) -> Operations:
 
 def _pod_subresource(kind: Kind, name: str, verbs: Iterable[str]) -> Operations:
     text: Schema = {"type": "string"}
-    suffix = name[:1].upper() + name[1:]
+    suffix = capital(name)
     operations: Operations = {}
     if "get" in verbs:
         verb = "read" if name == "log" else "connectGet"
@@ -267,10 +286,9 @@ def _operation(
     name = operation_id(
         verb, kind.group, kind.version, kind.kind, namespaced=kind.namespaced, suffix=suffix
     )
-    group = kind.group.removesuffix(".k8s.io") or "core"
     return {
         "operationId": name,
-        "tags": [f"{group.replace('.', '_')}_{kind.version}"],
+        "tags": [tag_of(kind.group, kind.version)],
         "consumes": ["*/*"],
         "produces": PRODUCES,
         "schemes": ["https"],

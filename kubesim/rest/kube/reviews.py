@@ -15,6 +15,7 @@ from typing import NamedTuple
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.access.attributes import MASTERS_GROUP
 from kubesim.apiserver.access.tokens import GROUP as AUTHENTICATION
+from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.errors import BadRequest, Invalid
 from kubesim.objects.frozen import Document
@@ -50,13 +51,11 @@ class Review(NamedTuple):
     """One kind of review.
 
     Attributes:
-        group, kind, namespaced: the resource.
+        resource: names and scope; it is created, and never stored.
         answer: computes the status.
     """
 
-    group: str
-    kind: str
-    namespaced: bool
+    resource: Kind
     answer: Callable[[ReviewRequest], Document]
 
 
@@ -170,18 +169,21 @@ def token_review(review: ReviewRequest) -> Document:
     return status | ({"audiences": audiences} if audiences else {})
 
 
-REVIEWS: dict[str, Review] = {
-    "selfsubjectreviews": Review(AUTHENTICATION, "SelfSubjectReview", False, self_subject),
-    "tokenreviews": Review(AUTHENTICATION, "TokenReview", False, token_review),
-    "localsubjectaccessreviews": Review(
-        AUTHORIZATION, "LocalSubjectAccessReview", True, subject_access
-    ),
-    "selfsubjectaccessreviews": Review(
-        AUTHORIZATION, "SelfSubjectAccessReview", False, self_access
-    ),
-    "selfsubjectrulesreviews": Review(AUTHORIZATION, "SelfSubjectRulesReview", False, self_rules),
-    "subjectaccessreviews": Review(AUTHORIZATION, "SubjectAccessReview", False, subject_access),
-}
+def _review(group: str, kind: str, answer: Callable[[ReviewRequest], Document]) -> Review:
+    namespaced, verbs = kind.startswith("Local"), ("create",)
+    names = (kind, f"{kind.lower()}s", group)
+    return Review(Kind(*names, namespaced=namespaced, status=False, verbs=verbs), answer)
+
+
+_ALL = (
+    _review(AUTHENTICATION, "SelfSubjectReview", self_subject),
+    _review(AUTHENTICATION, "TokenReview", token_review),
+    _review(AUTHORIZATION, "LocalSubjectAccessReview", subject_access),
+    _review(AUTHORIZATION, "SelfSubjectAccessReview", self_access),
+    _review(AUTHORIZATION, "SelfSubjectRulesReview", self_rules),
+    _review(AUTHORIZATION, "SubjectAccessReview", subject_access),
+)
+REVIEWS = {review.resource.plural: review for review in _ALL}
 
 
 def answer(request: Request, info: RequestInfo, user: User, users: Users) -> Response:
@@ -195,9 +197,9 @@ def answer(request: Request, info: RequestInfo, user: User, users: Users) -> Res
     """
     review = REVIEWS[info.plural]
     document = bodies.read_document(request, "a review")
-    bodies.set_kind(document, review.kind, f"{review.group}/v1")
+    bodies.set_kind(document, review.resource.kind, review.resource.api_version)
     spec = bodies.object_field(document, "spec")
-    namespace = info.namespace if review.namespaced else ""
+    namespace = info.namespace if review.resource.namespaced else ""
     status = review.answer(ReviewRequest(spec, namespace, user, users))
     return object_response({**document, "status": status}, 201)
 

@@ -176,7 +176,7 @@ class KubeRoutes:
         if info is None:
             return self._server_path(request, user)
         review = REVIEWS.get(info.plural)
-        if review is not None and (info.group, info.version) == (review.group, "v1"):
+        if review is not None and (info.group, info.version) == (review.resource.group, "v1"):
             return self._review(request, info, user)
         if info.plural == "bindings" and info.group == "":
             self._require(user, RequestAttributes("create", "", "bindings", info.namespace))
