@@ -96,3 +96,75 @@ def test_reviews_are_described(server: RestServer) -> None:
     path = get(server, "/openapi/v2")["paths"]["/apis/authentication.k8s.io/v1/tokenreviews"]
     assert path["post"]["operationId"] == "createAuthenticationV1TokenReview"
     assert path["post"]["tags"] == ["authentication_v1"]
+
+
+# -- reviews ---------------------------------------------------------------------------------------
+
+AUTHENTICATION = "/apis/authentication.k8s.io/v1"
+AUTHORIZATION = "/apis/authorization.k8s.io/v1"
+LOCAL = f"{AUTHORIZATION}/namespaces/shop/localsubjectaccessreviews"
+MAY_GET = {"resourceAttributes": {"verb": "get", "resource": "pods", "namespace": "shop"}}
+SPECS: dict[str, dict[str, Any]] = {
+    f"{AUTHENTICATION}/tokenreviews": {"token": "t"},
+    f"{AUTHENTICATION}/selfsubjectreviews": {},
+    LOCAL: {"user": "ann", **MAY_GET},
+    f"{AUTHORIZATION}/subjectaccessreviews": {"user": "ann", **MAY_GET},
+    f"{AUTHORIZATION}/selfsubjectaccessreviews": MAY_GET,
+    f"{AUTHORIZATION}/selfsubjectrulesreviews": {"namespace": "shop"},
+}
+TOKEN = "/api/v1/namespaces/default/serviceaccounts/default/token"
+
+
+@pytest.mark.parametrize("path", SPECS)
+def test_unknown_fields_of_a_review_are_dropped(server: RestServer, path: str) -> None:
+    """With a warning; refused under Strict; silently under Ignore; dryRun=All changes nothing."""
+    spec = SPECS[path] | ({} if path.endswith("/selfsubjectreviews") else {"colour": "red"})
+    review = {"spec": spec, "shape": 1} if spec else {"shape": 1}
+    reply = send(server, "POST", f"{path}?dryRun=All", review)
+    assert reply.status == 201
+    assert "colour" not in str(reply.body) and "shape" not in str(reply.body)
+    assert 'unknown field \\"shape\\"' in reply.headers["Warning"]
+    quiet = send(server, "POST", f"{path}?fieldValidation=Ignore", review)
+    assert quiet.status == 201 and "Warning" not in quiet.headers
+    refused = send(server, "POST", f"{path}?fieldValidation=Strict", review)
+    assert refused.status == 400
+    assert "strict decoding error: unknown field" in json.loads(refused.body)["message"]
+
+
+def reviewed(server: RestServer, path: str, **more: Any) -> Any:
+    """The answer to a review."""
+    reply = send(server, "POST", f"{path}?fieldManager=me", {"spec": SPECS[path], **more})
+    return json.loads(reply.body)
+
+
+def test_what_a_review_carries_beside_its_status(server: RestServer) -> None:
+    """managedFields of what was sent; new objects for the reviews of oneself; no null time."""
+    local = reviewed(server, LOCAL)["metadata"]
+    assert local["namespace"] == "shop"
+    (entry,) = local["managedFields"]
+    assert (entry["manager"], entry["operation"]) == ("me", "Update")
+    assert set(entry["fieldsV1"]["f:spec"]) == {"f:resourceAttributes", "f:user"}
+    null = {"metadata": {"creationTimestamp": None}}
+    token = reviewed(server, f"{AUTHENTICATION}/tokenreviews", **null)
+    assert list(token["metadata"]) == ["managedFields"] and token["spec"] == {"token": "t"}
+    rules = reviewed(server, f"{AUTHORIZATION}/selfsubjectrulesreviews")
+    assert (rules["metadata"], rules["spec"]) == ({}, {})
+    path = f"{AUTHENTICATION}/selfsubjectreviews"
+    who = json.loads(send(server, "POST", path, {"metadata": {"name": "x"}}).body)
+    assert who["metadata"] == {"creationTimestamp": "2025-01-01T00:00:00Z"}
+    assert list(who) == ["kind", "apiVersion", "metadata", "status"]
+
+
+def test_what_reviews_refuse(server: RestServer) -> None:
+    """Metadata of an access review, wrong types, and options that are not supported."""
+    path = f"{AUTHORIZATION}/selfsubjectaccessreviews"
+    named = reviewed(server, path, metadata={"name": "a"})
+    assert (named["code"], named["details"]["causes"][0]["field"]) == (422, "metadata")
+    assert named["message"].endswith("must be empty")
+    wrong = send(server, "POST", path, {"spec": {"resourceAttributes": {"verb": 1}}})
+    assert wrong.status == 400
+    assert "json: cannot unmarshal number into Go struct field" in str(wrong.body)
+    assert send(server, "POST", f"{path}?dryRun=Some", {"spec": MAY_GET}).status == 422
+    request = {"spec": {"audiences": [], "colour": "red"}}
+    token = send(server, "POST", f"{TOKEN}?fieldValidation=Strict", request)
+    assert token.status == 400 and 'unknown field \\"spec.colour\\"' in token.body.decode()

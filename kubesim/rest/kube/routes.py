@@ -354,7 +354,7 @@ class KubeRoutes:
             raise MethodNotAllowed(NOT_ALLOWED)
         attempt = RequestAttributes("create", info.group, info.plural, info.namespace)
         self._require(user, attempt)
-        return answer(request, info, user, self._users)
+        return answer(self._api, request, info, user, self._users)
 
     # -- authorization ---------------------------------------------------------------------------
 

@@ -164,7 +164,7 @@ class Verbs:
         if target.info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
         body = bodies.read_object(request, target)
-        options, warnings = _write_options(request, body.duplicates)
+        options, warnings = write_options(request, body.duplicates)
         created = self._api.create(
             body.document,
             namespace=target.namespace,
@@ -179,7 +179,7 @@ class Verbs:
             raise MethodNotAllowed(NOT_ALLOWED)
         document, duplicates = bodies.read_object(request, target)
         dry = dry_run(request.parameters("dryRun"), "UpdateOptions")
-        options, warnings = _write_options(request, duplicates)
+        options, warnings = write_options(request, duplicates)
         if target.info.subresource == "scale":
             return object_response(self._scale(target, document, dry, options["field_manager"]))
         if target.info.subresource == "status":
@@ -210,7 +210,7 @@ class Verbs:
         if not info.name:
             raise MethodNotAllowed(NOT_ALLOWED)
         patch_type, body = bodies.read_patch(request, target, custom=kind.custom)
-        options, warnings = _write_options(request, body.duplicates)
+        options, warnings = write_options(request, body.duplicates)
         dry = dry_run(request.parameters("dryRun"), "PatchOptions")
         if patch_type == "apply":
             return self._apply(request, target, body, options, warnings, dry)
@@ -303,7 +303,7 @@ class Verbs:
         return transformer_for(self._api, request, target)
 
 
-def _write_options(request: Request, duplicates: list[str]) -> tuple[WriteOptions, Warnings]:
+def write_options(request: Request, duplicates: list[str]) -> tuple[WriteOptions, Warnings]:
     """Return the options of a write, and the list to which the write adds its warnings."""
     warnings: Warnings = []
     agent = request.headers.get("user-agent", "").partition("/")[0]
