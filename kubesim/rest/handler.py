@@ -24,7 +24,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from kubesim.analytics import Analytics
-from kubesim.errors import StatusError
+from kubesim.errors import GenericStatusError, StatusError
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import METHODS, Handler, Request, RequestRejected
 from kubesim.rest.kube.response import (
@@ -203,7 +203,8 @@ def _options(allowed: str, _request: Request, *_values: str) -> Response:
     return Response(204, headers=headers)
 
 
-ROOTS = frozenset({"apis", "version", "livez", "readyz", "openapi"})
+ROOTS = frozenset({"apis", "version", "healthz", "livez", "readyz", "openapi"})
+METRICS = "metrics"  # a route of this server, whose errors have the form of the Kubernetes API
 
 
 def is_kube_path(segments: tuple[str, ...]) -> bool:
@@ -211,6 +212,20 @@ def is_kube_path(segments: tuple[str, ...]) -> bool:
     if segments[:1] == ("api",):
         return segments in (("api",), ("api", "")) or segments[1] == "v1"
     return bool(segments) and segments[0] in ROOTS
+
+
+def fails_with_status(segments: tuple[str, ...]) -> bool:
+    """Return whether errors of a path are a Status; those of the simulator's own are JSON objects.
+
+    Source: k8s.io/apiserver/pkg/endpoints/filters (authentication.go: failedHandler;
+    authorization.go), pkg/server/routes/metrics.go.
+
+    >>> fails_with_status(("metrics",)), fails_with_status(("healthz",))
+    (True, True)
+    >>> fails_with_status(("api", "pods"))
+    False
+    """
+    return segments[:1] == (METRICS,) or is_kube_path(segments)
 
 
 # -- dispatch --------------------------------------------------------------------------------------
@@ -253,13 +268,13 @@ class APIServerHandler:
             rejection.locate(request.segments)
             raise
         except StatusError as error:
-            if is_kube_path(request.segments):
+            if fails_with_status(request.segments):
                 return error_response(error)
             return Response.error(error.code, str(error))
         except USER_ERRORS as error:  # the client gets a response, the log a row
             message = f"{request.method} {request.path[:200]}: {type(error).__name__}: {error}"
             self._analytics.log("REST", "InternalError", message, "error")
-            if is_kube_path(request.segments):
+            if fails_with_status(request.segments):
                 return internal_error_response(error)
             return Response.error(500, "internal error; the server's log has more")
         if request.origin:
@@ -268,14 +283,21 @@ class APIServerHandler:
 
     def reject(self, rejection: RequestRejected) -> Response:
         """Return the response to a request that was rejected before any verb was called."""
-        if is_kube_path(rejection.segments):
+        if fails_with_status(rejection.segments):
             return rejection_response(rejection.status, str(rejection), rejection.headers)
         return Response.error(rejection.status, str(rejection), rejection.headers)
 
     def _check_user(self, request: Request) -> None:
-        """Authenticate and authorize a request for one of the simulator's own routes."""
+        """Authenticate and authorize a request for one of the simulator's own routes.
+
+        Raises:
+            RequestRejected, GenericStatusError: 401, the token belongs to nobody.
+            Forbidden: the user may not do this.
+        """
         user = self._users.authenticate(request.headers)
         if user is None:
+            if fails_with_status(request.segments):
+                raise GenericStatusError(401, "Unauthorized")
             message = "send the header Authorization: Bearer TOKEN, with the token of a user"
             raise RequestRejected(401, message, headers={"WWW-Authenticate": "Bearer"})
         attempt = RequestAttributes(request.method.lower(), path=request.path)

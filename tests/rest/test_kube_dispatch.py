@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +13,8 @@ from kubesim import Cluster
 from kubesim.apiserver.schema.schemas import references
 from kubesim.rest import RestServer
 from kubesim.rest.http.response import Response
-from kubesim.rest.http.wire import Request
+from kubesim.rest.http.wire import Request, RequestRejected
+from kubesim.rest.users import User
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +170,114 @@ def test_what_reviews_refuse(server: RestServer) -> None:
     request = {"spec": {"audiences": [], "colour": "red"}}
     token = send(server, "POST", f"{TOKEN}?fieldValidation=Strict", request)
     assert token.status == 400 and 'unknown field \\"spec.colour\\"' in token.body.decode()
+
+
+# -- refusals --------------------------------------------------------------------------------------
+
+USERS = [User("ann", (), (), "token-of-ann")]
+PATHS = ["/healthz", "/livez", "/readyz/ping", "/metrics", "/version", "/openapi/v2", "/apis"]
+
+
+@pytest.fixture(scope="module")
+def guarded(server: RestServer) -> RestServer:
+    """A server of the same cluster that asks for the token of a user."""
+    return RestServer(Cluster(nodes=1, seed=1).api, users=USERS)
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_a_token_the_answer_is_a_status(guarded: RestServer, path: str) -> None:
+    """Unauthorized, as everywhere on the routes of Kubernetes."""
+    refused = send(guarded, "GET", path)
+    body = json.loads(refused.body)
+    assert refused.status == 401
+    assert (body["kind"], body["reason"], body["message"]) == (
+        "Status",
+        "Unauthorized",
+        "Unauthorized",
+    )
+
+
+def test_a_user_who_may_not_read_metrics_gets_a_status(guarded: RestServer) -> None:
+    """Forbidden, with the path; the health checks are for everybody who is known."""
+    ann = {"authorization": "Bearer token-of-ann"}
+    refused = json.loads(send(guarded, "GET", "/metrics", **ann).body)
+    assert (refused["kind"], refused["code"]) == ("Status", 403)
+    assert refused["message"] == 'forbidden: User "ann" cannot get path "/metrics"'
+    assert send(guarded, "GET", "/healthz", **ann).body == b"ok"
+
+
+@pytest.mark.parametrize("path", ["/api/pods", "/api/nodes", "/health", "/"])
+def test_the_simple_routes_keep_their_form(guarded: RestServer, path: str) -> None:
+    """{"error": ...}, with or without a token of somebody."""
+    with pytest.raises(RequestRejected) as refused:
+        send(guarded, "GET", path)
+    reply = guarded.reject(refused.value)
+    assert (reply.status, list(json.loads(reply.body))) == (401, ["error"])
+
+
+# -- the deprecated watch paths --------------------------------------------------------------------
+
+WATCHED = {  # path -> a part of the message of its refusal
+    "/api/v1/watch/pods": '"pods" in API group "" at the cluster scope',
+    "/api/v1/watch/namespaces/shop/pods": '"pods" in API group "" in the namespace "shop"',
+    "/api/v1/watch/namespaces/shop/pods/web": 'pods "web" is forbidden',
+    "/api/v1/watch/nodes/node-1": 'nodes "node-1" is forbidden',
+    "/api/v1/watch/namespaces/shop": 'namespaces "shop" is forbidden',
+    "/apis/apps/v1/watch/deployments": 'resource "deployments" in API group "apps"',
+}
+
+
+def watched(server: RestServer, path: str) -> list[Any]:
+    """The events of a watch that is ready to end."""
+    reply = send(server, "GET", path)
+    assert reply.status == 200 and reply.stream is not None, reply.body
+    ours, theirs = socket.socketpair()
+    reply.stream(theirs, b"")
+    with server.streams._lock:
+        (stream,) = server.streams._streams
+    chunks = stream.source.pull(0)
+    server.streams._drop(stream)
+    ours.close()
+    lines = [line for line in chunks.split(b"\r\n") if line.startswith(b"{")]
+    return [json.loads(event) for line in lines for event in line.splitlines()]
+
+
+def test_a_deprecated_path_is_a_watch(server: RestServer) -> None:
+    """Of all namespaces, of one, of one object; the events are those of ?watch=1."""
+    maps = "/api/v1/namespaces/kube-system/configmaps"
+    everywhere = watched(server, "/api/v1/watch/namespaces")
+    assert everywhere == watched(server, "/api/v1/namespaces?watch=1") and len(everywhere) > 3
+    (one,) = watched(server, "/api/v1/watch/namespaces/default")
+    assert (one["type"], one["object"]["metadata"]["name"]) == ("ADDED", "default")
+    (chosen,) = watched(server, "/api/v1/watch/namespaces?fieldSelector=metadata.name%3Ddefault")
+    assert chosen == one
+    assert watched(server, maps.replace("v1/", "v1/watch/")) == watched(server, f"{maps}?watch=1")
+
+
+@pytest.mark.parametrize("path", WATCHED)
+def test_a_deprecated_path_asks_for_the_verb_watch(guarded: RestServer, path: str) -> None:
+    """With the namespace and the name of the path."""
+    refused = send(guarded, "GET", path, authorization="Bearer token-of-ann")
+    message = json.loads(refused.body)["message"]
+    assert refused.status == 403 and WATCHED[path] in message and "cannot watch" in message
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/api/v1/watch/namespaces/default/pods", 405),
+        ("DELETE", "/api/v1/watch/namespaces/default/pods/web", 405),
+        ("GET", "/api/v1/watch/namespaces/default/pods/web/status", 404),
+        ("GET", "/api/v1/watch/pods/web", 404),
+        ("GET", "/api/v1/watch", 404),
+        ("GET", "/apis/metrics.k8s.io/v1beta1/watch/nodes", 404),
+        ("POST", "/apis/authorization.k8s.io/v1/watch/selfsubjectaccessreviews", 404),
+        ("GET", "/api/v1/watch/nodes/node-1?fieldSelector=metadata.name%3Dnode-2", 400),
+        ("GET", "/api/v1/watch/nodes?sendInitialEvents=true", 422),
+    ],
+)
+def test_what_a_deprecated_path_does_not_serve(
+    server: RestServer, method: str, path: str, status: int
+) -> None:
+    """Other methods, subresources, kinds without a watch, contradicting selectors."""
+    assert send(server, method, path, {} if method == "POST" else None).status == status

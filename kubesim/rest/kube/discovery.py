@@ -19,6 +19,7 @@ from kubesim.apiserver.registry import Kind, Registry
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import METRICS_GROUP
 from kubesim.rest.kube.reviews import REVIEWS
+from kubesim.version import KUBERNETES_VERSION
 
 CHANGE_VERBS = ("get", "patch", "update")
 AGGREGATED = ("v2", "v2beta1")  # versions of apidiscovery.k8s.io, the preferred one first
@@ -29,6 +30,17 @@ POD_SUBRESOURCES = {
     "exec": ("", "v1", "PodExecOptions", ("create", "get")),
     "log": ("", "v1", "Pod", ("get",)),
     "portforward": ("", "v1", "PodPortForwardOptions", ("create", "get")),
+}
+BUILD = {
+    "major": KUBERNETES_VERSION.partition(".")[0],
+    "minor": KUBERNETES_VERSION.partition(".")[2],
+    "gitVersion": f"v{KUBERNETES_VERSION}.0",
+    "gitCommit": "kubesim",
+    "gitTreeState": "clean",
+    "buildDate": "2025-08-27T10:17:43Z",
+    "goVersion": "none: python",
+    "compiler": "cpython",
+    "platform": "kubesim/any",
 }
 ONLY_CREATED = (
     Kind("Binding", "bindings", status=False, verbs=("create",)),

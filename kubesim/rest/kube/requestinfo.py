@@ -6,12 +6,15 @@ Options, in query strings and bodies, are parsed strictly: an unknown value is a
     /apis/apps/v1/namespaces/shop/deployments         the deployments of a namespace
     /apis/apps/v1/deployments                         the deployments of all namespaces
     /api/v1/nodes/node-1/status                       the status of a cluster-scoped object
+    /api/v1/watch/namespaces/shop/pods                changes of the pods (deprecated: ?watch=1)
 
 >>> info = parse_request_info(("api", "v1", "namespaces", "shop", "pods", "web-0", "log"))
 >>> info.plural, info.namespace, info.name, info.subresource
 ('pods', 'shop', 'web-0', 'log')
 >>> parse_request_info(("api", "v1", "namespaces", "shop")).name
 'shop'
+>>> parse_request_info(("apis", "apps", "v1", "watch", "deployments")).watch
+True
 
 Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go; k8s.io/apimachinery/pkg/apis/meta/v1
 (ListOptions, DeleteOptions, PatchOptions) and meta/internalversion/validation.
@@ -46,6 +49,7 @@ class RequestInfo(NamedTuple):
         namespace: "" if the path names none.
         name: of the object; "" for all of them.
         subresource: for example ``status``; "" for the object itself.
+        watch: a deprecated path below ``watch/``.
     """
 
     group: str
@@ -54,6 +58,7 @@ class RequestInfo(NamedTuple):
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    watch: bool = False
 
 
 class Target(NamedTuple):
@@ -100,11 +105,13 @@ def parse_request_info(segments: tuple[str, ...]) -> RequestInfo | None:
         rest = rest[:-1]  # a trailing slash is ignored
     if not rest or "" in rest:
         return None
-    namespace = ""
+    namespace, watch = "", rest[0] == "watch" and len(rest) > 1
+    if watch:
+        rest = rest[1:]
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in NAMESPACE_SUBRESOURCES:
         namespace, rest = rest[1], rest[2:]
     plural, name = rest[0], rest[1] if len(rest) > 1 else ""
-    return RequestInfo(group, version, plural, namespace, name, "/".join(rest[2:]))
+    return RequestInfo(group, version, plural, namespace, name, "/".join(rest[2:]), watch)
 
 
 def resolve(registry: Registry, info: RequestInfo) -> Target:
@@ -224,6 +231,21 @@ def list_query(request: Request) -> ListQuery:
     )
     _check_match(options, "sendInitialEvents" in request.query)
     return options
+
+
+def watch_query(request: Request, info: RequestInfo) -> ListQuery:
+    """Parse the options of a watch by a deprecated path: it is one without ``watch=1``, too.
+
+    Raises:
+        BadRequest, Invalid: a value is malformed, or the selector names another object.
+
+    Source: k8s.io/apiserver/pkg/endpoints/handlers/get.go (ListResource with forceWatch),
+    pkg/endpoints/installer.go (WATCH, WATCHLIST).
+    """
+    options = list_query(request)
+    if info.name and options.fields and selected_name(options.fields) != info.name:
+        raise BadRequest("fieldSelector metadata.name doesn't match requested name")
+    return options._replace(watch=True)
 
 
 def _check_match(options: ListQuery, initial_given: bool) -> None:

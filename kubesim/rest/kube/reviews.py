@@ -79,7 +79,7 @@ def attributes_of(spec: Document, kind: str = "SelfSubjectAccessReview") -> Requ
             raise _invalid(kind, "resourceAttributes", None, ONE_OF_TWO)
         rule = "cannot be specified in combination with resourceAttributes"
         raise _invalid(kind, "nonResourceAttributes", path, rule)
-    attributes = resource if path is None else path
+    attributes: Document = (resource if path is None else path) or {}
     attributes = {key: value or "" for key, value in attributes.items() if key not in SELECTORS}
     if path is not None:
         return RequestAttributes(attributes.get("verb", ""), path=attributes.get("path", "") or "/")

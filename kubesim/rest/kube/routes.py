@@ -2,7 +2,7 @@
 
     /api, /apis, /api/v1, /apis/GROUP, /apis/GROUP/VERSION      discovery
     /api/v1/..., /apis/GROUP/VERSION/...                        objects
-    /version, /livez, /readyz, /openapi/v2, /openapi/v3/...     about the server
+    /version, /healthz, /livez, /readyz, /openapi/...           about the server
 
 Source: k8s.io/apiserver/pkg/server/handler.go, pkg/endpoints/installer.go.
 """
@@ -46,6 +46,7 @@ from kubesim.rest.kube.requestinfo import (
     parse_request_info,
     resolve,
     selected_name,
+    watch_query,
 )
 from kubesim.rest.kube.response import (
     add_warning,
@@ -59,7 +60,6 @@ from kubesim.rest.kube.verbs import Verbs, transformer_for
 from kubesim.rest.kube.watch import KubeWatch
 from kubesim.rest.serializer.negotiation import parse_accept
 from kubesim.rest.users import ADMIN, RequestAttributes, User, Users
-from kubesim.version import KUBERNETES_VERSION
 
 READS = ("GET", "HEAD")
 IMPERSONATION = ("impersonate-user", "impersonate-group", "impersonate-uid")
@@ -73,17 +73,6 @@ PREFLIGHT = {
     "Access-Control-Allow-Headers": "Content-Type, Authorization",
 }
 CHUNKED = {"Transfer-Encoding": "chunked", "Cache-Control": "no-cache, private"}
-BUILD = {
-    "major": KUBERNETES_VERSION.partition(".")[0],
-    "minor": KUBERNETES_VERSION.partition(".")[2],
-    "gitVersion": f"v{KUBERNETES_VERSION}.0",
-    "gitCommit": "kubesim",
-    "gitTreeState": "clean",
-    "buildDate": "2025-08-27T10:17:43Z",
-    "goVersion": "none: python",
-    "compiler": "cpython",
-    "platform": "kubesim/any",
-}
 
 
 class KubeRoutes:
@@ -135,7 +124,7 @@ class KubeRoutes:
             info = RequestInfo("", "", "")
         verb = "APPLY" if bodies.content_type(request) == bodies.APPLY else request.method
         if verb in READS:
-            watching = code < 400 and flag(request, "watch")
+            watching = code < 400 and (info.watch or flag(request, "watch"))
             verb = "WATCH" if watching else "GET" if info.name else "LIST"
         elif verb == "DELETE" and not info.name:
             verb = "DELETECOLLECTION"
@@ -175,6 +164,8 @@ class KubeRoutes:
             return Response(204, headers=PREFLIGHT)
         if info is None:
             return self._server_path(request, user)
+        if info.watch:
+            return self._watch_path(request, resolve(self._api.registry, info), user)
         review = REVIEWS.get(info.plural)
         if review is not None and (info.group, info.version) == (review.resource.group, "v1"):
             return self._review(request, info, user)
@@ -209,8 +200,8 @@ class KubeRoutes:
             case ("apis", group, version):
                 document = discovery.api_resources(self.resources(), group, version)
             case ("version",):
-                document = dict(BUILD)
-            case ("livez" | "readyz", *_):
+                document = dict(discovery.BUILD)
+            case ("healthz" | "livez" | "readyz", *_):
                 return serve_health(request, segments)
             case ("openapi", "v2") | ("openapi", "v3", *_):
                 return self._openapi.serve(request, segments[1:])
@@ -332,6 +323,16 @@ class KubeRoutes:
         if method == "PATCH":
             return self._verbs.patch(request, target)
         return self._verbs.get(request, target)
+
+    def _watch_path(self, request: Request, target: Target, user: User) -> Response:
+        """Serve a watch by a deprecated path: ``/api/v1/watch/...``."""
+        if target.info.subresource or "watch" not in target.kind.verbs:
+            raise NotFound(NO_RESOURCE)
+        if request.method != "GET":
+            raise MethodNotAllowed(NOT_ALLOWED)
+        options = watch_query(request, target.info)
+        self._require_on(user, "watch", target, selected_name(options.fields))
+        return self._watch(request, target, options)
 
     def _watch(self, request: Request, target: Target, options: ListQuery) -> Response:
         """Open a watch."""

@@ -15,7 +15,7 @@
     GET    /api/etcd              the store: sizes, quota, alarms
     POST   /api/etcd/:action      compact, defrag or disarm it
     GET    /health                {"status": "ok"}
-    GET    /healthz, GET /        health as text, the list of routes
+    GET    /                      the list of routes
     GET    /metrics               metrics for Prometheus
 
 Bodies, codes and error texts of the first seven are the original's, to the letter.
@@ -35,7 +35,6 @@ from kubesim.rest.handler import Router
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request
-from kubesim.rest.kube.health import serve_health
 from kubesim.rest.simple.etcd import StoreRoutes
 from kubesim.rest.simple.logs import LogRoutes
 from kubesim.rest.simple.pods import PodRoutes
@@ -112,7 +111,6 @@ def make_router(
     router.add("GET", "/api/etcd", StoreRoutes(api).status)
     router.add("POST", "/api/etcd/:action", StoreRoutes(api).act)
     router.add("GET", "/health", lambda _request: Response.json({"status": "ok"}))
-    router.add("GET", "/healthz", lambda request: serve_health(request, ("healthz",)))
     router.add("GET", "/", lambda _request: Response.json({"routes": ROUTES}))
     return router
 
