@@ -14,6 +14,7 @@ from kubesim.apiserver.schema.schemas import references
 from kubesim.rest import RestServer
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request, RequestRejected
+from kubesim.rest.kube.bodies import MEDIA_TYPES
 from kubesim.rest.users import User
 
 
@@ -281,3 +282,46 @@ def test_what_a_deprecated_path_does_not_serve(
 ) -> None:
     """Other methods, subresources, kinds without a watch, contradicting selectors."""
     assert send(server, method, path, {} if method == "POST" else None).status == status
+
+
+# -- media types -----------------------------------------------------------------------------------
+
+UNKNOWN_FORMAT = "the body of the request was in an unknown format - accepted media types include: "
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "listed"),
+    [
+        ("POST", "namespaces", MEDIA_TYPES),
+        ("PUT", "namespaces/default", MEDIA_TYPES),
+        ("DELETE", "namespaces/default", MEDIA_TYPES),
+        (
+            "PATCH",
+            "namespaces/default",
+            (
+                "application/json-patch+json",
+                "application/merge-patch+json",
+                "application/strategic-merge-patch+json",
+                "application/apply-patch+yaml",
+            ),
+        ),
+    ],
+)
+def test_a_body_of_an_unknown_type(
+    server: RestServer, method: str, path: str, listed: tuple[str, ...]
+) -> None:
+    """415 with the accepted types in the order of the real server."""
+    reply = send(server, method, f"/api/v1/{path}", {}, content_type="text/xml")
+    body = json.loads(reply.body)
+    assert (reply.status, body["reason"]) == (415, "UnsupportedMediaType")
+    assert body["message"] == UNKNOWN_FORMAT + ", ".join(listed)
+    assert "details" not in body
+
+
+def test_a_page_may_not_post_a_form(server: RestServer) -> None:
+    """It needs no preflight of CORS; a client that is no page may leave the type out."""
+    form, origin = "application/x-www-form-urlencoded", "http://localhost:8888"
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    refused = send(server, "POST", path, {}, content_type=form, origin=origin)
+    assert json.loads(refused.body)["message"] == UNKNOWN_FORMAT + ", ".join(MEDIA_TYPES)
+    assert send(server, "POST", path, {}, content_type=form).status == 201

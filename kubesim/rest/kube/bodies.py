@@ -1,16 +1,18 @@
 """Request bodies of the Kubernetes API: JSON, YAML or protobuf, checked against the path.
 
-Source: k8s.io/apiserver/pkg/endpoints/handlers/{create,update,patch}.go.
+Source: k8s.io/apiserver/pkg/endpoints/handlers/{create,update,patch}.go, handlers/negotiation
+(errors.go: NewUnsupportedMediaTypeError), endpoints/installer.go (the types of PATCH, in order).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kubesim.apiserver.schema.strict import parse_json
 from kubesim.errors import BadRequest, GenericStatusError
 from kubesim.objects.frozen import Document
-from kubesim.rest.http.wire import JSON_TYPES, Request
+from kubesim.rest.http.wire import JSON_TYPES, SIMPLE_TYPES, Request
 from kubesim.rest.kube.requestinfo import Target
 from kubesim.rest.serializer import protobuf
 from kubesim.rest.serializer.yamlbody import read_yaml
@@ -18,15 +20,13 @@ from kubesim.rest.serializer.yamlbody import read_yaml
 YAML = ("application/yaml", "application/x-yaml")
 APPLY = "application/apply-patch+yaml"
 PATCHES = {
-    "application/strategic-merge-patch+json": "strategic",
-    "application/merge-patch+json": "merge",
     "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
     APPLY: "apply",
 }
-NO_PROTOBUF = (
-    "the body of the request was in an unknown format - accepted media types include: "
-    "application/json, application/yaml"
-)
+MEDIA_TYPES = ("application/json", "application/yaml", protobuf.CONTENT_TYPE)
+CUSTOM_TYPES = MEDIA_TYPES[:2]  # no message is defined for a custom kind
 
 
 class Body(NamedTuple):
@@ -53,21 +53,36 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def read_body(request: Request, types: tuple[str, ...] = JSON_TYPES) -> Body:
+def unsupported(media_types: Iterable[str]) -> GenericStatusError:
+    """Return the error that a body has another media type than these."""
+    about = "the body of the request was in an unknown format - accepted media types include: "
+    return GenericStatusError(415, about + ", ".join(media_types))
+
+
+def read_body(
+    request: Request,
+    types: tuple[str, ...] = JSON_TYPES,
+    accepted: tuple[str, ...] = MEDIA_TYPES,
+) -> Body:
     """Read the body of a request.
 
     Args:
         request: the request.
-        types: accepted media types, in addition to protobuf and YAML.
+        types: the media types of JSON; a web page may not use those of plain text and forms.
+        accepted: the media types of the resource, for the message; protobuf may be among them.
 
     Raises:
-        RequestRejected: 400 malformed, 415 media type not supported.
+        RequestRejected: 400 malformed, 415 compressed or not UTF-8.
+        GenericStatusError: 415, media type not supported.
         BadRequest: malformed YAML or protobuf.
     """
-    if content_type(request) == protobuf.CONTENT_TYPE:
+    media_type = content_type(request)
+    if media_type == protobuf.CONTENT_TYPE and media_type in accepted:
         return Body(protobuf.decode(request.body), [])
-    if content_type(request) in YAML or (APPLY in types and request.body[:1] != b"{"):
+    if media_type in YAML or (APPLY in types and request.body[:1] != b"{"):
         return Body(read_yaml(request.body), [])
+    if media_type not in types or (media_type in SIMPLE_TYPES and "origin" in request.headers):
+        raise unsupported(accepted)
     document = request.json(types, duplicates=True)
     text = request.body.decode()
     return (
@@ -103,12 +118,11 @@ def read_object(request: Request, target: Target) -> ObjectBody:
 
     Raises:
         BadRequest: the object contradicts the path.
-        GenericStatusError: 415, protobuf for a custom kind.
+        GenericStatusError: 415, another media type, such as protobuf for a custom kind.
     """
     custom = target.kind.custom and target.info.subresource != "scale"
-    if custom and content_type(request) == protobuf.CONTENT_TYPE:
-        raise GenericStatusError(415, NO_PROTOBUF)  # no message is defined for a custom kind
-    document, duplicates = read_body(request)
+    accepted = CUSTOM_TYPES if custom else MEDIA_TYPES
+    document, duplicates = read_body(request, accepted=accepted)
     if not isinstance(document, dict):
         raise BadRequest("the body must be a JSON object")
     info, kind = target.info, expected_kind(target)
@@ -213,12 +227,7 @@ def read_patch(request: Request, target: Target, custom: bool) -> tuple[str, Bod
     media_type = content_type(request)
     served = {t: name for t, name in PATCHES.items() if not (custom and name == "strategic")}
     if media_type not in served:
-        listed = ", ".join(sorted(served))
-        raise GenericStatusError(
-            415,
-            "the body of the request was in an unknown format - accepted media types include: "
-            + listed,
-        )
+        raise unsupported(served)
     return served[media_type], read_body(request, (media_type,))
 
 
