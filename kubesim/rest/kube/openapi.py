@@ -24,13 +24,13 @@ import hashlib
 
 from kubesim.apiserver.registry import Kind, Registry
 from kubesim.apiserver.schema import schemas
-from kubesim.apiserver.schema.data import META
+from kubesim.apiserver.schema.data import META, Schema
 from kubesim.errors import NotFound
 from kubesim.objects.frozen import Document
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.discovery import ONLY_CREATED
-from kubesim.rest.kube.openapi_v2 import capital, document_v2, tag_of
+from kubesim.rest.kube.openapi_v2 import Paths, capital, document_v2, tag_of
 from kubesim.rest.kube.requestinfo import NO_RESOURCE
 from kubesim.rest.kube.response import encode
 from kubesim.rest.serializer import gnostic
@@ -164,7 +164,7 @@ def document(kinds: list[Kind], path: str) -> Document:
     return _whole(paths, components)
 
 
-def _whole(paths: Document, components: Document) -> Document:
+def _whole(paths: Paths, components: Paths) -> Document:
     return {
         "openapi": "3.0.0",
         "info": INFO,
@@ -173,7 +173,7 @@ def _whole(paths: Document, components: Document) -> Document:
     }
 
 
-def _about(path: str) -> tuple[Document, Document]:
+def _about(path: str) -> tuple[Paths, Paths]:
     """Return the path at which a document's own place is described, and its components."""
     if path in ABOUT:
         name, about, tag, component = ABOUT[path]
@@ -188,7 +188,7 @@ def _about(path: str) -> tuple[Document, Document]:
             about, component = "get information of a group", f"{META}APIGroup"
             name = f"get{capital(tag)}APIGroup"
     content = {"application/json": {"schema": {"$ref": f"{schemas.REF}{component}"}}}
-    get: Document = {
+    get = {
         "tags": [tag],
         "description": about,
         "operationId": name,
@@ -201,7 +201,7 @@ def _about(path: str) -> tuple[Document, Document]:
     return {f"/{path}/": {"get": get}}, parts
 
 
-def _operation(kind: Kind, action: str, *parameters: str) -> Document:
+def _operation(kind: Kind, action: str, *parameters: str) -> Schema:
     return {
         "operationId": f"{action}{kind.kind}",
         "x-kubernetes-action": action,
@@ -217,7 +217,7 @@ def _operation(kind: Kind, action: str, *parameters: str) -> Document:
     }
 
 
-def _ref(kind: Kind) -> Document:
+def _ref(kind: Kind) -> Schema:
     if schemas.schema_of(kind) is None:
         return {"schema": {"type": "object"}}
     return {"schema": {"$ref": schemas.REF + schemas.component_name(kind)}}
@@ -226,8 +226,8 @@ def _ref(kind: Kind) -> Document:
 WRITE_OPTIONS = ("dryRun", "fieldManager", "fieldValidation")
 
 
-def _collection(kind: Kind) -> Document:
-    operations: Document = {}
+def _collection(kind: Kind) -> dict[str, Schema]:
+    operations: dict[str, Schema] = {}
     if "list" in kind.verbs:
         query = ("labelSelector", "fieldSelector", "limit", "watch")
         operations["get"] = _operation(kind, "list", *query)
@@ -237,7 +237,7 @@ def _collection(kind: Kind) -> Document:
     return operations
 
 
-def _object(kind: Kind) -> Document:
+def _object(kind: Kind) -> dict[str, Schema]:
     operations = {"get": _operation(kind, "get")}
     if not kind.read_only:
         operations["put"] = _operation(kind, "put", *WRITE_OPTIONS)

@@ -34,6 +34,7 @@ from kubesim.rest.kube.verbs import write_options
 from kubesim.rest.users import EVERYTHING, RequestAttributes, User, Users
 
 AUTHORIZATION = "authorization.k8s.io"
+Spec = Document
 ONE_OF_TWO = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 
 
@@ -47,10 +48,13 @@ class ReviewRequest(NamedTuple):
         users: all users.
     """
 
-    spec: Document
+    spec: Spec
     namespace: str
     user: User
     users: Users
+
+
+Answer = Callable[[ReviewRequest], Document]
 
 
 class Review(NamedTuple):
@@ -63,11 +67,11 @@ class Review(NamedTuple):
     """
 
     resource: Kind
-    answer: Callable[[ReviewRequest], Document]
+    answer: Answer
     renewed: bool
 
 
-def attributes_of(spec: Document, kind: str = "SelfSubjectAccessReview") -> RequestAttributes:
+def attributes_of(spec: Spec, kind: str = "SelfSubjectAccessReview") -> RequestAttributes:
     """Return the attempt that an access review asks about.
 
     Raises:
@@ -79,7 +83,7 @@ def attributes_of(spec: Document, kind: str = "SelfSubjectAccessReview") -> Requ
             raise _invalid(kind, "resourceAttributes", None, ONE_OF_TWO)
         rule = "cannot be specified in combination with resourceAttributes"
         raise _invalid(kind, "nonResourceAttributes", path, rule)
-    attributes: Document = (resource if path is None else path) or {}
+    attributes: Spec = (resource if path is None else path) or {}
     attributes = {key: value or "" for key, value in attributes.items() if key not in SELECTORS}
     if path is not None:
         return RequestAttributes(attributes.get("verb", ""), path=attributes.get("path", "") or "/")
@@ -168,7 +172,7 @@ def token_review(review: ReviewRequest) -> Document:
     return status | ({"audiences": audiences} if audiences else {})
 
 
-def _review(group: str, kind: str, answer: Callable[[ReviewRequest], Document]) -> Review:
+def _review(group: str, kind: str, answer: Answer) -> Review:
     namespaced, verbs = kind.startswith("Local"), ("create",)
     names = (kind, f"{kind.lower()}s", group)
     kind_of_review = Kind(*names, namespaced=namespaced, status=False, verbs=verbs)
@@ -207,12 +211,12 @@ def answer(api: KubeAPI, request: Request, info: RequestInfo, user: User, users:
     namespace = info.namespace if kind.namespaced else ""
     status = review.answer(ReviewRequest(spec, namespace, user, users))
     if review.renewed:
-        new: Document = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": {}}
+        document = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": {}}
         if kind.group == AUTHENTICATION:
-            new["metadata"]["creationTimestamp"] = api.clock.timestamp()
+            document["metadata"]["creationTimestamp"] = api.clock.timestamp()
         else:
-            new["spec"] = {}
-        return object_response({**new, "status": status}, 201, warnings)
+            document["spec"] = {}
+        return object_response({**document, "status": status}, 201, warnings)
     return object_response({**document, "spec": spec, "status": status}, 201, warnings)
 
 
