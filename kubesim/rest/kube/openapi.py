@@ -30,7 +30,7 @@ from kubesim.objects.frozen import Document
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.discovery import ONLY_CREATED
-from kubesim.rest.kube.openapi_v2 import Paths, capital, document_v2, tag_of
+from kubesim.rest.kube.openapi_v2 import capital, document_v2, tag_of
 from kubesim.rest.kube.requestinfo import NO_RESOURCE
 from kubesim.rest.kube.response import encode
 from kubesim.rest.serializer import gnostic
@@ -164,7 +164,7 @@ def document(kinds: list[Kind], path: str) -> Document:
     return _whole(paths, components)
 
 
-def _whole(paths: Paths, components: Paths) -> Document:
+def _whole(paths: dict[str, Schema], components: dict[str, Schema]) -> Document:
     return {
         "openapi": "3.0.0",
         "info": INFO,
@@ -173,7 +173,7 @@ def _whole(paths: Paths, components: Paths) -> Document:
     }
 
 
-def _about(path: str) -> tuple[Paths, Paths]:
+def _about(path: str) -> tuple[dict[str, Schema], dict[str, Schema]]:
     """Return the path at which a document's own place is described, and its components."""
     if path in ABOUT:
         name, about, tag, component = ABOUT[path]
