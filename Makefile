@@ -98,9 +98,10 @@ docs: $(READY)  ## build the documentation site into site/, in strict mode
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --clean
 
 browser: $(READY)  ## a real JupyterLab in headless Chromium (skipped with a reason where there is none)
-	@# A browser on a busy machine may time out: what failed is tried once more, alone.
-	$(BIN)/python -m pytest -q -n 2 --dist loadscope -m browser tests/browser || \
-	  $(BIN)/python -m pytest -q -m browser --last-failed --last-failed-no-failures none tests/browser
+	@# A browser on a busy machine may time out: what failed is tried once more, alone. A test opens
+	@# several pages, each with time limits of its own, so it may take long before it counts as hanging.
+	$(BIN)/python -m pytest -q -n 2 -o faulthandler_timeout=900 --dist loadscope -m browser tests/browser || \
+	  $(BIN)/python -m pytest -q -o faulthandler_timeout=900 -m browser --last-failed --last-failed-no-failures none tests/browser
 
 bench: $(READY)  ## benchmarks against named peers, printed as ratios
 	$(BIN)/python benchmarks/run.py

@@ -1,11 +1,10 @@
-"""What all tests share: how hypothesis draws, and a way out of a deadlock."""
+"""What all tests share: how hypothesis draws, and what is slow."""
 
 from __future__ import annotations
 
-import faulthandler
 import gc
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -37,7 +36,6 @@ SLOW_FILES = {
     "test_statefulset_faults.py",
     "test_workloads_chaos.py",
 }
-STUCK_SECONDS = 300.0  # no single test takes that long; a deadlock does
 
 # `make quick` asks for few examples of each property; every other run draws the usual number.
 settings.register_profile("quick", max_examples=15, deadline=None)
@@ -77,11 +75,3 @@ def pytest_collection_finish() -> None:
     """Keep what was collected, some million objects, out of every later garbage collection."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(autouse=True)
-def _a_deadlock_shows_where_it_is() -> Iterator[None]:
-    """A test that hangs prints the stack of every thread and ends the run, instead of waiting."""
-    faulthandler.dump_traceback_later(STUCK_SECONDS, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()

@@ -115,13 +115,16 @@ class Selector:
         return ",".join(str(r) for r in sorted(self.requirements, key=lambda r: r.key))
 
 
+_ALL = Selector()  # what every informer without a selector has
+
+
 def parse_label_selector(text: str) -> Selector:
     """Parse a label selector as clients write it: ``app=web,tier in (a,b),!legacy``.
 
     Raises:
         BadRequest: it cannot be parsed; the message shows the part.
     """
-    return Selector(tuple(_requirement(part.strip()) for part in _parts(text)))
+    return Selector(tuple(_requirement(part.strip()) for part in _parts(text))) if text else _ALL
 
 
 def _parts(text: str) -> list[str]:

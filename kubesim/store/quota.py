@@ -4,7 +4,8 @@ etcd counts the bytes of its file, with the old versions in it. Here nothing is 
 so sizes are estimated: a document of at most `LIGHT_BYTES` counts as much as the average of those
 that were weighed, every larger one with what it occupies in memory. One write in about
 `LONGEST_INTERVAL` is weighed; after a large document each write is, until none is large; and so is
-each write as soon as less than `EXACT_BYTES` are left below the quota.
+each write as soon as less than `EXACT_BYTES` are left below the quota. Of a write of many keys some
+`SAMPLED_KEYS` stand for all, as long as none of them is large and the quota is far.
 
 As in etcd, `size` is that of the file: it grows with what is stored, and shrinks only when the
 store is defragmented.
@@ -28,6 +29,7 @@ KEY_BYTES = 256  # what etcd adds for the metadata of a key (kvOverhead)
 LIGHT_BYTES = 16 * 1024
 LIGHT_STRUCTURE_BYTES = 128 * 1024  # of the dictionaries and lists of such a document
 LONGEST_INTERVAL = 256  # revisions between two weighed writes, on average
+SAMPLED_KEYS = 16  # of one write
 EXACT_BYTES = 256 * 1024**2
 MOST_SWEPT = 512  # changes that are weighed when a large document was found
 NOSPACE = "NOSPACE"
@@ -90,20 +92,30 @@ class SpaceQuota:
         if self.alarm:
             raise NoSpace()
         self.weighed = {}
-        cost = sum(self._weigh(key, value) for key, value in puts)
+        size = self._grown(entries, changes)
+        stride = max(1, len(puts) // SAMPLED_KEYS)
+        cost = stride * sum(self._weigh(key, value) for key, value in puts[::stride])
+        if stride > 1 and (self.weighed or self._is_near(size + cost)):
+            rest = (put for index, put in enumerate(puts) if index % stride)
+            cost, stride = cost // stride + sum(self._weigh(*put) for put in rest), 1
         if self.weighed:
             self._sweep(entries, changes)
-        size = self._grown(entries, changes)
+            size = self._grown(entries, changes)
         if self.limit and size + cost >= self.limit:
             self.alarm, self.next_check, self.weighed = True, 0, {}
             raise NoSpace()
-        exact = self.limit and self.limit - size < EXACT_BYTES
+        exact = self._is_near(size)
         if exact and changes and changes[-1].entry.mod_revision > self._swept:
             self._sweep(entries, changes)
-        self._swept = revision if exact or self._interval == 1 else self._swept
+        complete = stride == 1 and (exact or self._interval == 1)
+        self._swept = revision if complete else self._swept
         self._schedule(revision, often=bool(exact or self.weighed))
         light = self._average() * len(changes)
         return len(changes) // 4 if light + self._old > self._history_limit else 0
+
+    def _is_near(self, size: int) -> bool:
+        """Return whether a file of this size is so near to the quota that each write counts."""
+        return bool(self.limit) and self.limit - size < EXACT_BYTES
 
     def _weigh(self, key: str, value: object) -> int:
         text, structure = weigh(value)

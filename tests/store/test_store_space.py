@@ -71,6 +71,29 @@ def test_a_large_value_is_found_among_small_ones() -> None:
     assert kept / 10 * len(LARGE) < 10 * MIB
 
 
+@pytest.mark.parametrize("quota_bytes", [0, 200 * MIB])
+def test_a_write_of_many_keys_counts_as_its_keys_one_by_one(quota_bytes: int) -> None:
+    """Far from the quota some keys stand for all, unless one of them is large."""
+    for text in ("z" * 1_000, LARGE):
+        puts = [(f"/{number}", f"{number}{text}") for number in range(100)]
+        options = {"quota_bytes": quota_bytes} if quota_bytes else {}
+        at_once, one_by_one = EtcdStore(**options), EtcdStore(quota_bytes=200 * MIB)
+        at_once.txn([], puts)
+        for put in puts:
+            one_by_one.set(*put)
+        assert in_use(at_once) == pytest.approx(in_use(one_by_one), rel=0.02)
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_a_large_value_in_a_write_of_many_keys_is_counted(index: int) -> None:
+    """If it is not among the keys that stand for all, when the next large ones are weighed."""
+    store = EtcdStore(quota_bytes=10_000 * MIB)
+    store.txn([], [(f"/{n}", LARGE if n == index else SMALL) for n in range(48)])
+    for number in range(3):
+        store.set(f"/next/{number}", LARGE)
+    assert 4.0 < in_use(store) / len(LARGE) < 4.3
+
+
 def test_ordinary_objects_keep_their_history() -> None:
     """The number of changes limits the history of ordinary objects, as ever."""
     store = EtcdStore(history_limit=1_000)

@@ -7,7 +7,10 @@ A plug-in that needs no state writes `filter(pod, node)`, another writes
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
+from functools import lru_cache
+from types import FunctionType, MethodType
 
 from kubesim.scheduler.framework.profile import Enabled
 from kubesim.scheduler.framework.status import PluginFailed
@@ -16,15 +19,25 @@ from kubesim.usercode import USER_ERRORS, error_text
 
 def takes_state(method: Callable[..., object], arguments: int) -> bool:
     """Return whether a method takes that many arguments, the last one being the state."""
+    if isinstance(method, MethodType) and isinstance(method.__func__, FunctionType):
+        return _of_function(method.__func__) - 1 >= arguments
+    return _most_positional(method) >= arguments
+
+
+def _most_positional(function: Callable[..., object]) -> float:
+    """Return how many positional arguments a function takes at most."""
     try:
-        parameters = inspect.signature(method).parameters.values()
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # a callable written in C has no signature
-        return False
+        return 0
     kinds = [parameter.kind for parameter in parameters]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return True
+        return math.inf
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(kind in positional for kind in kinds) >= arguments
+    return sum(kind in positional for kind in kinds)
+
+
+_of_function = lru_cache(maxsize=256)(_most_positional)  # each new cluster asks again
 
 
 class PluginMethod:
