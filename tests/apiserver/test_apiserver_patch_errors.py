@@ -12,21 +12,74 @@ from kubesim.errors import Invalid
 
 
 @pytest.mark.parametrize(
-    ("spec", "word"),
+    ("patch", "shown", "words"),
     [
-        ({"template": "x"}, "string"),
-        ({"template": {"spec": 3}}, "number"),
-        ({"template": {"spec": []}}, "slice"),
-        ({"selector": True}, "bool"),
+        (
+            {"metadata": {"labels": "x"}},
+            "map[metadata:map[labels:x]]",
+            "cannot restore map from string",
+        ),
+        (
+            {"metadata": {"labels": {"a": 1}}},
+            "map[metadata:map[labels:map[a:1]]]",
+            "cannot convert int64 to string",
+        ),
+        (
+            {"spec": {"template": "x"}},
+            "map[spec:map[template:x]]",
+            "cannot restore struct from: string",
+        ),
+        (
+            {"spec": {"template": {"spec": 3}}},
+            "map[spec:map[template:map[spec:3]]]",
+            "cannot restore struct from: int64",
+        ),
+        (
+            {"spec": {"template": {"spec": []}}},
+            "map[spec:map[template:map[spec:[]]]]",
+            "cannot restore struct from: slice",
+        ),
+        (
+            {"spec": {"selector": True}},
+            "map[spec:map[selector:true]]",
+            "cannot restore struct from: bool",
+        ),
+        (
+            {"spec": {"replicas": "3", "paused": None}},
+            "map[spec:map[paused:<nil> replicas:3]]",
+            "unrecognized type: int32",
+        ),
+        (
+            {"spec": {"replicas": 1.5}},
+            "map[spec:map[replicas:1.5]]",
+            "cannot convert float64 to int32",
+        ),
     ],
 )
-def test_a_plain_value_in_the_place_of_an_object(api: KubeAPI, spec: Any, word: str) -> None:
-    """A strategic patch that puts a text where an object belongs is 422, in the decoder's words."""
+def test_a_strategic_patch_fails_in_the_words_of_the_converter(
+    api: KubeAPI, patch: Any, shown: str, words: str
+) -> None:
+    """422: the patch as Go prints a map, and what reflection says of the first wrong type."""
     api.create(a_workload("Deployment"))
     with pytest.raises(Invalid) as refused:
-        api.patch("Deployment", "web", {"spec": spec}, patch_type="strategic")
+        api.patch("Deployment", "web", patch, patch_type="strategic")
+    assert refused.value.message == (f' "" is invalid: patch: Invalid value: "{shown}": {words}')
     (cause,) = refused.value.causes
-    assert cause.field == "patch" and cause.message.endswith(f"cannot restore map from {word}")
+    assert cause.field == "patch" and cause.message.endswith(words)
+
+
+def test_a_merge_patch_fails_in_the_words_of_the_decoder(api: KubeAPI) -> None:
+    """The message shows the patched object, not the patch."""
+    api.create(a_config_map(a="b"))
+    with pytest.raises(Invalid) as refused:
+        api.patch("ConfigMap", "settings", {"metadata": {"labels": "x"}})
+    start, _, words = refused.value.message.rpartition(": json: ")
+    assert start.startswith(' "" is invalid: patch: Invalid value: "{\\"')
+    assert '\\"data\\":{\\"a\\":\\"b\\"}' in start
+    assert words == (
+        "cannot unmarshal string into Go struct field ObjectMeta.metadata.labels "
+        "of type map[string]string"
+    )
 
 
 def test_a_failing_operation_is_told_as_upstream_does(api: KubeAPI) -> None:

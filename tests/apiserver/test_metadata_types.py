@@ -49,6 +49,25 @@ def said(field: str, given: str, go_type: str) -> str:
     return f"json: cannot unmarshal {given} into {into}"
 
 
+CONVERTED = {  # (what was given, the Go type) -> what the converter of a strategic patch says
+    ("object", "string"): "unrecognized type: string",
+    ("array", "string"): "unrecognized type: string",
+    ("bool", "string"): "unrecognized type: string",
+    ("number", "string"): "cannot convert int64 to string",
+    ("string", "int64"): "unrecognized type: int64",
+    ("number 1.5", "int64"): "cannot convert float64 to int64",
+    ("string", "map[string]string"): "cannot restore map from string",
+    ("array", "map[string]string"): "cannot restore map from slice",
+}
+
+
+def converted(field: str, given: str, go_type: str) -> str:
+    """What the converter of Go's types says; a time decodes itself."""
+    if field.endswith("Timestamp"):
+        return f"json: cannot unmarshal {given} into Go value of type string"
+    return CONVERTED.get((given, go_type), "cannot restore slice from string")
+
+
 @pytest.mark.parametrize("patch_type", ["merge", "strategic", "json"])
 @pytest.mark.parametrize(("field", "value", "given", "go_type"), CASES)
 def test_a_patch_whose_result_cannot_be_decoded_is_invalid(
@@ -64,7 +83,8 @@ def test_a_patch_whose_result_cannot_be_decoded_is_invalid(
     error = caught.value
     assert (error.code, error.reason) == (422, "Invalid")
     assert error.message.startswith(' "" is invalid: patch: Invalid value: ')
-    assert error.message.endswith(said(field, given, go_type))
+    words = converted if patch_type == "strategic" else said
+    assert error.message.endswith(f": {words(field, given, go_type)}")
     assert [cause.field for cause in error.causes] == ["patch"]
     assert cluster.api.get("ConfigMap", "m") == before
 

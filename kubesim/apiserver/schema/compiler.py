@@ -66,7 +66,8 @@ class Compiler:
         reference = schema.get("$ref")
         if reference is not None and not self._with_rules:
             if reference.endswith(TIMES):  # decodes itself: the message names the struct around it
-                return self._typed(resolve(schema), owner)
+                expected = Expected(owner, "string", is_time=True)
+                return Atom(self._messages, expected, self._nullable(resolve(schema)), (str,))
             return self._referenced(str(reference), schema)
         shape = self._typed(schema, owner)
         if self._with_rules:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from kubesim.apiserver.validation import FieldErrors
 
-QUANTITY_TYPE = "resource.Quantity"
+QUANTITY_TYPE, TIME_TYPE = "resource.Quantity", "v1.Time"
 QUANTITY_FORMAT = (
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 )
@@ -37,6 +37,7 @@ class Fault(NamedTuple):
             ``duplicate``.
         limit: the most that is allowed (``too_long``, ``too_many``).
         allowed: the values that are allowed (``not_supported``).
+        go_type: the Go type that the value should have; "": another fault.
     """
 
     path: str
@@ -45,6 +46,7 @@ class Fault(NamedTuple):
     reason: str = "invalid"
     limit: int = 0
     allowed: tuple[str, ...] = ()
+    go_type: str = ""
 
     def report(self, errors: FieldErrors) -> None:
         """Add the fault to the errors of an object."""
@@ -69,10 +71,12 @@ class Expected(NamedTuple):
     Attributes:
         owner: short name of the Go type whose field it is.
         type: the Go type, or the type of OpenAPI.
+        is_time: it decodes itself from a string.
     """
 
     owner: str
     type: str
+    is_time: bool = False
 
 
 class Messages(NamedTuple):
@@ -107,7 +111,7 @@ def type_of(value: object) -> str:
 
 def _decoder_message(expected: Expected, value: object, path: str) -> Fault:
     if expected.type == QUANTITY_TYPE:
-        return Fault(path, value, QUANTITY_FORMAT)
+        return Fault(path, value, QUANTITY_FORMAT, go_type=QUANTITY_TYPE)
     match value:
         case bool():
             kind = "bool"
@@ -117,7 +121,8 @@ def _decoder_message(expected: Expected, value: object, path: str) -> Fault:
             kind = type_of(value)
     where = re.sub(r"\[.*?\]", "", path)
     into = f"Go struct field {expected.owner}.{where}"
-    return Fault(path, value, f"json: cannot unmarshal {kind} into {into} of type {expected.type}")
+    detail = f"json: cannot unmarshal {kind} into {into} of type {expected.type}"
+    return Fault(path, value, detail, go_type=TIME_TYPE if expected.is_time else expected.type)
 
 
 def _openapi_message(expected: Expected, value: object, path: str) -> Fault:

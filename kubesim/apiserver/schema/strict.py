@@ -13,7 +13,7 @@ NewStrictDecodingError), apimachinery/pkg/apis/meta/v1/validation.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubesim.apiserver.options import IGNORE, STRICT, WARN, WriteOptions
@@ -21,8 +21,6 @@ from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.structural import unknown_fields
 from kubesim.errors import BadRequest, Cause, Invalid
 from kubesim.objects.frozen import Document
-
-SHOWN = 1000  # characters of a patch that a message repeats
 
 
 def check_fields(kind: Kind, document: Document, asked: WriteOptions) -> None:
@@ -46,14 +44,14 @@ def check_fields(kind: Kind, document: Document, asked: WriteOptions) -> None:
 
 
 def check_patched(
-    kind: Kind, new: Document, old: Document, patch: object, asked: WriteOptions
+    kind: Kind, new: Document, old: Document, shown: Callable[[], str], asked: WriteOptions
 ) -> None:
     """Warn of unknown fields that a patch added and of its duplicate ones, or refuse them.
 
     Args:
         kind: of the object.
         new, old: the object after the patch and before it.
-        patch: what the client sent, for the message.
+        shown: returns the patch as the message shows it.
         asked: the options of the write; warnings are added to them.
 
     Raises:
@@ -63,9 +61,8 @@ def check_patched(
         return
     warnings = _warnings(kind, new, asked, unknown_fields(kind, old))
     if warnings and asked.get("field_validation") == STRICT:
-        shown = json.dumps(patch, default=str)[:SHOWN]
         detail = f"strict decoding error: {', '.join(warnings)}"
-        message = f"Invalid value: {json.dumps(shown)}: {detail}"
+        message = f"Invalid value: {json.dumps(shown())}: {detail}"
         cause = Cause("patch", "FieldValueInvalid", message)
         raise Invalid(f' "" is invalid: patch: {message}', causes=[cause])
 

@@ -55,12 +55,24 @@ Check = Callable[[object, str], "list[Fault] | None"]
 """check(value, path) -> faults, or None."""
 
 
+def undecodable_part(kind: Kind, document: object) -> Fault | None:
+    """Return the first value of an object that cannot be decoded; None if all can be."""
+    shape = shape_of(kind)
+    faults = () if shape is None else shape.faults(document, "")
+    return next((fault for fault in faults if fault.detail), None)
+
+
+def undecodable_part_of_status(kind: Kind, status: object) -> Fault | None:
+    """Return the first value of a status that cannot be decoded; None if all can be."""
+    shape = status_shape_of(kind)
+    faults = () if shape is None else shape.faults(status, "status")
+    return next((fault for fault in faults if fault.detail), None)
+
+
 def wrong_type(kind: Kind, document: object) -> str:
     """Return what the decoder says of the first wrong type in an object, or ""."""
-    shape = shape_of(kind)
-    if shape is None:
-        return ""
-    return next((fault.detail for fault in shape.faults(document, "") if fault.detail), "")
+    fault = undecodable_part(kind, document)
+    return "" if fault is None else fault.detail
 
 
 def refuse_wrong_types(kind: Kind, document: object) -> None:
@@ -90,28 +102,14 @@ def refuse_wrong_metadata(kind: Kind, field: str, value: object) -> None:
         refuse_wrong_types(kind, {"metadata": {field: value}})
 
 
-def wrong_type_in_metadata(kind: Kind, document: object) -> str:
-    """Return what the decoder says of the first wrong type in the metadata of an object, or ""."""
-    metadata = document.get("metadata") if isinstance(document, dict) else None
-    return wrong_type(kind, {"metadata": metadata}) if isinstance(metadata, dict) else ""
-
-
-def wrong_type_in_status(kind: Kind, status: object) -> str:
-    """Return what the decoder says of the first wrong type in a status, or ""."""
-    shape = status_shape_of(kind)
-    if shape is None:
-        return ""
-    return next((fault.detail for fault in shape.faults(status, "status") if fault.detail), "")
-
-
 def refuse_wrong_types_in_status(kind: Kind, status: object) -> None:
     """Refuse a status that cannot be decoded.
 
     Raises:
         BadRequest: as for `refuse_wrong_types`.
     """
-    if detail := wrong_type_in_status(kind, status):
-        raise _undecodable(kind, detail)
+    if fault := undecodable_part_of_status(kind, status):
+        raise _undecodable(kind, fault.detail)
 
 
 def _undecodable(kind: Kind, detail: str) -> BadRequest:

@@ -3,27 +3,25 @@
 A resourceVersion or uid inside the patch is a precondition. A patch that changes nothing returns
 the object as it is.
 
-Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go.
+Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go (the words of its refusals: `converter`).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 from kubesim.apiserver.core import NOT_ALLOWED, Core, view_of
 from kubesim.apiserver.options import PATCH_ATTEMPTS, WriteOptions
+from kubesim.apiserver.patch.converter import fault_detail, shown_patch
 from kubesim.apiserver.patch.jsonpatch import json_patch
 from kubesim.apiserver.patch.merge import merge_patch
 from kubesim.apiserver.patch.strategic import strategic_patch
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.strict import SHOWN, check_patched
-from kubesim.apiserver.schema.structural import (
-    wrong_type,
-    wrong_type_in_metadata,
-    wrong_type_in_status,
-)
+from kubesim.apiserver.schema.faults import Fault
+from kubesim.apiserver.schema.strict import check_patched
+from kubesim.apiserver.schema.structural import undecodable_part, undecodable_part_of_status
 from kubesim.apiserver.verbs.approval import Approvals
 from kubesim.apiserver.verbs.create import check_options
 from kubesim.apiserver.verbs.scale import ScaleSubresource
@@ -51,7 +49,6 @@ NO_STRATEGIC = (
     "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
 )
 SUBRESOURCES = ("", "status", "scale", "approval")
-GO_TYPES = {str: "string", bool: "bool", list: "slice"}  # others: number
 
 
 class Patcher:
@@ -114,15 +111,16 @@ class Patcher:
             if subresource == "scale":
                 old = self._scale.get_scale(kind, name, namespace)
             new = PATCHES[patch_type](old, patch)
-            if patch_type == "strategic":
-                _check_shapes(old, patch, patch)
-            _refuse_undecodable_metadata(resource, new, patch)
+            sent = _Sent(patch_type, patch, new)
+            if patch_type == "strategic" and _replaces_object(old, patch):
+                _refuse_undecodable(resource, new, sent)
+            _refuse_undecodable_metadata(resource, new, sent)
             _check_identity(old, new)
-            _check_preconditions(resource, new, patch)
+            _check_preconditions(resource, new, sent)
             if subresource == "scale":
-                _check_scale(new.get("spec"), patch)
+                _check_scale(new.get("spec"), sent)
             else:
-                check_patched(resource, new, old, patch, options)
+                check_patched(resource, new, old, sent.shown, options)
             try:
                 result = self._write_back(resource, new, subresource, dry_run, options)
             except Conflict:
@@ -134,7 +132,7 @@ class Patcher:
                 if demanded or attempt == PATCH_ATTEMPTS:
                     raise
             except BadRequest:
-                _refuse_undecodable(resource, new, patch)
+                _refuse_undecodable(resource, new, sent)
                 raise
             else:
                 if subresource == "scale":
@@ -182,30 +180,55 @@ class Patcher:
         return self._writer.update(new, dry_run=dry_run, **options)
 
 
-def _check_shapes(old: Document, part: Document, patch: Document) -> None:
-    """Refuse a patch that replaces an object by a plain value."""
-    for name, value in part.items():
-        existing = old.get(name)
-        if not isinstance(existing, dict) or value is None:
-            continue
-        if isinstance(value, dict):
-            _check_shapes(existing, value, patch)
-            continue
-        go_type = GO_TYPES.get(type(value), "number")
-        raise _invalid_patch(patch, f"cannot restore map from {go_type}")
+class _Sent(NamedTuple):
+    """A patch that a client sent.
+
+    Attributes:
+        type: merge, json or strategic.
+        patch: the patch.
+        new: the object after it.
+    """
+
+    type: str
+    patch: object
+    new: object
+
+    def shown(self) -> str:
+        """Return what a message shows of it."""
+        return shown_patch(self.type, self.patch, self.new)
+
+    def refused(self, detail: str) -> Invalid:
+        """Return the error that its result cannot be decoded."""
+        message = f"Invalid value: {json.dumps(self.shown(), ensure_ascii=False)}: {detail}"
+        cause = Cause("patch", "FieldValueInvalid", message)
+        return Invalid(f' "" is invalid: patch: {message}', causes=[cause])
+
+    def refused_for(self, fault: Fault) -> Invalid:
+        """Return the error that a value of its result cannot be decoded."""
+        return self.refused(fault_detail(fault, strategic=self.type == "strategic"))
 
 
-def _refuse_undecodable(kind: Kind, new: Document, patch: object) -> None:
+def _replaces_object(old: object, part: object) -> bool:
+    """Return whether a patch replaces an object by a plain value or a list."""
+    if not isinstance(old, dict) or part is None:
+        return False
+    if not isinstance(part, dict):
+        return True
+    return any(_replaces_object(old.get(name), value) for name, value in part.items())
+
+
+def _refuse_undecodable(kind: Kind, new: Document, sent: _Sent) -> None:
     """Refuse a patch that gives a field a value of another type.
 
     Source: k8s.io/apiserver/pkg/endpoints/handlers/patch.go (applyPatchToCurrentObject,
     applyPatchToObject): 422, where a whole object that cannot be decoded is 400.
     """
-    if detail := wrong_type(kind, new) or wrong_type_in_status(kind, new.get("status")):
-        raise _invalid_patch(patch, detail)
+    status = new.get("status")
+    if fault := undecodable_part(kind, new) or undecodable_part_of_status(kind, status):
+        raise sent.refused_for(fault)
 
 
-def _refuse_undecodable_metadata(kind: Kind, new: object, patch: object) -> None:
+def _refuse_undecodable_metadata(kind: Kind, new: object, sent: _Sent) -> None:
     """Refuse a patch that gives a field of the metadata a value of another type.
 
     Before everything else, since the server sets some fields itself, and compares others: what
@@ -214,25 +237,20 @@ def _refuse_undecodable_metadata(kind: Kind, new: object, patch: object) -> None
     Args:
         kind: of the object.
         new: the object after the patch.
-        patch: what the client sent, for the message.
+        sent: what the client sent, for the message.
     """
-    if isinstance(patch, dict) and "metadata" not in patch:
+    if isinstance(sent.patch, dict) and "metadata" not in sent.patch:
         return
-    if detail := wrong_type_in_metadata(kind, new):
-        raise _invalid_patch(patch, detail)
+    metadata = new.get("metadata") if isinstance(new, dict) else None
+    if isinstance(metadata, dict) and (fault := undecodable_part(kind, {"metadata": metadata})):
+        raise sent.refused_for(fault)
 
 
-def _invalid_patch(patch: object, detail: str) -> Invalid:
-    shown = json.dumps(json.dumps(patch, default=str)[:SHOWN])
-    message = f"Invalid value: {shown}: {detail}"
-    cause = Cause("patch", "FieldValueInvalid", message)
-    return Invalid(f' "" is invalid: patch: {message}', causes=[cause])
-
-
-def _check_scale(spec: object, patch: object) -> None:
+def _check_scale(spec: object, sent: _Sent) -> None:
     """Refuse a patch of a scale whose spec is not an object."""
     if spec is not None and not isinstance(spec, dict):
-        raise _invalid_patch(patch, _unmarshal_error(spec, "Scale.spec", "v1.ScaleSpec"))
+        detail = _unmarshal_error(spec, "Scale.spec", "v1.ScaleSpec")
+        raise sent.refused_for(Fault("spec", spec, detail, go_type="v1.ScaleSpec"))
 
 
 def _unmarshal_error(value: object, field: str, go_type: str) -> str:
@@ -242,19 +260,20 @@ def _unmarshal_error(value: object, field: str, go_type: str) -> str:
     return f"json: cannot unmarshal {named} into Go struct field {field} of type {go_type}"
 
 
-def _check_preconditions(kind: Kind, new: Document, patch: object) -> None:
+def _check_preconditions(kind: Kind, new: Document, sent: _Sent) -> None:
     """Refuse a patch that makes of a precondition what is not a string: it cannot be decoded.
 
     Args:
         kind: of the object.
         new: the object after the patch.
-        patch: what the client sent, for the message.
+        sent: what the client sent, for the message.
     """
     for field in ("resourceVersion", "uid"):
         value = new["metadata"].get(field)
         if value is not None and not isinstance(value, str):
             detail = _unmarshal_error(value, f"ObjectMeta.metadata.{field}", "string")
-            raise _invalid_patch(patch, wrong_type(kind, new) or detail)
+            fault = Fault(f"metadata.{field}", value, detail, go_type="string")
+            raise sent.refused_for(undecodable_part(kind, new) or fault)
 
 
 def _check_identity(old: Document, new: object) -> None:
