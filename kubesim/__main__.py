@@ -33,7 +33,8 @@ try:
     from kubesim.quantity import parse_duration
     from kubesim.rest import RestServer
     from kubesim.rest.kubeconfig import kubeconfig_text, write_kubeconfig
-    from kubesim.rest.users import read_users
+    from kubesim.rest.server import check_exposure
+    from kubesim.rest.users import User, read_users
     from kubesim.table import Table
     from kubesim.version import KUBERNETES_VERSION, __version__
 except KeyboardInterrupt:  # the installed command imports this module
@@ -98,7 +99,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve a cluster on the live clock until SIGINT or SIGTERM."""
+    """Serve a cluster on the live clock until SIGINT or SIGTERM.
+
+    Raises:
+        BadRequest, OSError: options that no server is started with, before a cluster is.
+    """
+    users = read_users(options.users) if options.users else []
+    check_exposure(options.host, options.token, users)
     with _stop_signals(restore=not options.process_ends) as wait_for_signal:
         cluster = Cluster(
             options.nodes,
@@ -111,7 +118,7 @@ def serve(options: argparse.Namespace) -> int:
             quota_backend_bytes=options.quota_backend_bytes,
         )
         try:
-            _start_server(options, cluster)
+            _start_server(options, cluster, users)
             wait_for_signal()
             _say("[INFO] REST: Stopping: closing the server and stopping the pods ...")
         finally:
@@ -120,13 +127,13 @@ def serve(options: argparse.Namespace) -> int:
     return 0
 
 
-def _start_server(options: argparse.Namespace, cluster: Cluster) -> None:
+def _start_server(options: argparse.Namespace, cluster: Cluster, users: list[User]) -> None:
     """Start the HTTP server and print how to use it."""
     server = cluster.serve(
         options.host,
         options.port,
         token=options.token,
-        users=read_users(options.users) if options.users else (),
+        users=users,
         tls=options.tls,
         read_only=options.read_only,
         kubeconfig=options.kubeconfig,

@@ -221,6 +221,23 @@ def test_a_port_in_use_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--token", "x"), "at least 8 characters"),
+        ((), "can be reached from other machines"),
+        (("--users", "none.json"), "No such file"),
+    ],
+)
+def test_a_server_that_is_not_safe_boots_no_cluster(
+    options: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error is all that is printed: no node has been brought up for it."""
+    assert main(["serve", "--host", "0.0.0.0", *options]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "" and words in printed.err
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["serve", "--port", "70000"],

@@ -15,7 +15,7 @@ Source: the role of k8s.io/apiserver/pkg/server; limits as in net/http and kube-
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from kubesim.analytics import Analytics, NullAnalytics
@@ -40,6 +40,34 @@ UNENCRYPTED = (
     "whoever reads the network is an administrator of this cluster. Start with --tls (tls=True)"
 )
 LOOPBACK_ADDRESSES = ("127.0.0.1", "::1", "localhost")
+
+
+def check_exposure(host: str, token: str | None, users: Sequence[User]) -> None:
+    """Refuse a server that other machines could reach without a token, or guess a token of.
+
+    kube-apiserver has no counterpart: it does not start without TLS and authentication.
+
+    Args:
+        host: the address to bind.
+        token: bearer token that every request must carry, or None.
+        users: users with tokens of their own.
+
+    Raises:
+        BadRequest: another host than loopback without a token, or with a short one.
+    """
+    if host in LOOPBACK_ADDRESSES:
+        return
+    if not token and not users:
+        raise BadRequest(
+            f"{host} can be reached from other machines, which could change the cluster",
+            hint="bind to 127.0.0.1, or require a token (token=..., --token)",
+        )
+    tokens = [user.token for user in users] or [token or ""]
+    if any(0 < len(each) < MIN_TOKEN for each in tokens):
+        raise BadRequest(
+            f"a token must have at least {MIN_TOKEN} characters: other machines could guess it",
+            hint="for example the output of: openssl rand -hex 16",
+        )
 
 
 class RestServer:
@@ -80,14 +108,8 @@ class RestServer:
         statistics: Callable[[], Statistics] | None = None,
         kubeconfig: str | Path | None = None,
     ) -> None:
-        self.users = Users(users := tuple(users), api.access, api.tokens)
-        if host not in LOOPBACK_ADDRESSES and not token and not self.users.configured:
-            raise BadRequest(
-                f"{host} can be reached from other machines, which could change the cluster",
-                hint="bind to 127.0.0.1, or require a token (token=..., --token)",
-            )
-        if host not in LOOPBACK_ADDRESSES:
-            self._check_tokens([user.token for user in users] or [token or ""])
+        check_exposure(host, token, users := tuple(users))
+        self.users = Users(users, api.access, api.tokens)
         self.host = host
         self.certificate = Certificate(host) if tls else None
         self._token = token
@@ -200,15 +222,6 @@ class RestServer:
 
     def __exit__(self, *_error: object) -> None:
         self.close()
-
-    @staticmethod
-    def _check_tokens(tokens: Iterable[str]) -> None:
-        """Refuse tokens that are too short for a server that other machines can reach."""
-        if any(0 < len(token) < MIN_TOKEN for token in tokens):
-            raise BadRequest(
-                f"a token must have at least {MIN_TOKEN} characters: other machines could guess it",
-                hint="for example the output of: openssl rand -hex 16",
-            )
 
     def _metrics(self, api: KubeAPI, statistics: Callable[[], Statistics] | None) -> Response:
         """Serve /metrics."""
