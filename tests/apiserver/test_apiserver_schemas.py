@@ -156,14 +156,16 @@ def test_line_breaks_in_base64_are_ignored(api: KubeAPI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("patch_type", "patch"),
+    ("patch_type", "patch", "words"),
     [
-        ("merge", {"spec": {"replicas": "two"}}),
-        ("strategic", {"spec": {"replicas": "two"}}),
-        ("json", [{"op": "add", "path": "/spec/replicas", "value": "two"}]),
+        ("merge", {"spec": {"replicas": "two"}}, STRUCT),
+        ("strategic", {"spec": {"replicas": "two"}}, "unrecognized type: {2}"),
+        ("json", [{"op": "add", "path": "/spec/replicas", "value": "two"}], STRUCT),
     ],
 )
-def test_a_patch_to_a_wrong_type_is_invalid(api: KubeAPI, patch_type: str, patch: Any) -> None:
+def test_a_patch_to_a_wrong_type_is_invalid(
+    api: KubeAPI, patch_type: str, patch: Any, words: str
+) -> None:
     """A patch is 422 with the field `patch`, where a whole object would be 400."""
     api.create(a_workload("Deployment"))
     with pytest.raises(Invalid) as refused:
@@ -171,7 +173,7 @@ def test_a_patch_to_a_wrong_type_is_invalid(api: KubeAPI, patch_type: str, patch
     (cause,) = refused.value.causes
     assert cause.field == "patch"
     assert cause.message.endswith(
-        ": " + STRUCT.format("string", "DeploymentSpec.spec.replicas", "int32")
+        ": " + words.format("string", "DeploymentSpec.spec.replicas", "int32")
     )
     status = {"status": {"replicas": "two"}}
     with pytest.raises(Invalid, match=r"patch: Invalid value: .*DeploymentStatus.status.replicas"):
