@@ -55,7 +55,7 @@ serve: $(LAB_READY)  ## run the simulator's API server on http://127.0.0.1:8080
 SIDE_BY_SIDE = -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: $(READY)  ## everything that CI runs
-	$(MAKE) $(SIDE_BY_SIDE) browser check witness docs replay unit live solved
+	$(MAKE) DOCS_WHOLE=false $(SIDE_BY_SIDE) browser check witness docs replay unit live solved
 
 quick: $(READY)  ## what to run at every save: no threads, nothing slow (under a minute on two cores)
 	$(BIN)/python -m pytest -q -n auto --hypothesis-profile=quick -m "not live and not slow and not notebook and not witness and not browser"
