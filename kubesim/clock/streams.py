@@ -28,7 +28,7 @@ def keyed_bytes(key: str, n: int) -> bytes:
     >>> keyed_bytes("7/pod-a/0", 4) == keyed_bytes("7/pod-a/0", 8)[:4]
     True
     """
-    return shake_128(key.encode()).digest(n)
+    return shake_128(key.encode("utf-8", "surrogatepass")).digest(n)
 
 
 def keyed_fraction(key: str) -> float:

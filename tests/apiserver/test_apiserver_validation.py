@@ -527,3 +527,51 @@ def test_values_with_parts_are_shown_as_json() -> None:
         "0.5: no",
         "true: no",
     ]
+
+
+@pytest.mark.parametrize("amount", [1e100, 5e-324, float("inf"), float("nan"), "1e+100"])
+def test_a_number_that_is_no_quantity_cannot_be_decoded(api: KubeAPI, amount: object) -> None:
+    """Python writes 1e100 as 1e+100; the exponents of quantities have two digits here."""
+    pod = a_pod()
+    pod["spec"]["containers"][0]["resources"] = {"limits": {"cpu": amount}}
+    with pytest.raises(BadRequest, match="cannot be handled as a Pod: "):
+        api.create(pod)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": "\ud800"}},
+        {"kind": "ConfigMap", "metadata": {"name": "a", "annotations": {"a": "\udfff"}}},
+        {"kind": "Secret", "metadata": {"name": "a"}, "stringData": {"a": "b\ud800"}},
+    ],
+    ids=["data", "annotation", "secret"],
+)
+def test_half_of_a_surrogate_pair_is_refused(api: KubeAPI, document: dict[str, Any]) -> None:
+    """No encoding has it; over HTTP it does not get here. The same for an update and a patch."""
+    with pytest.raises(BadRequest, match=r"text that UTF-8 cannot encode: '.*\\ud"):
+        api.create(document)
+    whole = {"kind": document["kind"], "metadata": {"name": "a"}}
+    api.create(whole)
+    with pytest.raises(BadRequest, match="text that UTF-8 cannot encode"):
+        api.update(document)
+    with pytest.raises(BadRequest, match="text that UTF-8 cannot encode"):
+        api.patch(document["kind"], "a", document, patch_type="merge")
+    with pytest.raises(Invalid, match="RFC 1123 subdomain"):
+        api.create({"kind": "ConfigMap", "metadata": {"generateName": "\ud800"}})
+
+
+def test_an_update_reports_broken_rules_and_immutable_fields(api: KubeAPI) -> None:
+    """Both, as upstream does: a Secret that becomes one for TLS, and a Job."""
+    api.create({"kind": "Secret", "metadata": {"name": "a"}})
+    with pytest.raises(Invalid) as refused:
+        api.update({"kind": "Secret", "metadata": {"name": "a"}, "type": "kubernetes.io/tls"})
+    fields = {cause.field for cause in refused.value.causes}
+    assert fields == {"type", "data[tls.crt]", "data[tls.key]"}
+    template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "a"}]}}
+    api.create({"kind": "Job", "metadata": {"name": "a"}, "spec": {"template": template}})
+    changed = {"template": template, "parallelism": -1, "completionMode": "Indexed"}
+    with pytest.raises(Invalid) as refused:
+        api.update({"kind": "Job", "metadata": {"name": "a"}, "spec": changed})
+    fields = {cause.field for cause in refused.value.causes}
+    assert {"spec.parallelism", "spec.completionMode"} <= fields

@@ -153,13 +153,15 @@ class Parsed(Shape):
 
     def fits(self, value: object) -> bool:
         """Return whether the value is well-formed text, an accepted number, or null."""
-        if type(value) is str:
-            return self.pattern.fullmatch(value) is not None or not self.parse_error(value)
-        return self.accepts(value) or (value is None and self.nullable)
+        if type(value) is float:
+            value = str(value)  # not each float is a quantity: 1e+100
+        elif type(value) is not str:
+            return self.accepts(value) or (value is None and self.nullable)
+        return self.pattern.fullmatch(value) is not None or not self.parse_error(value)
 
     def inner_faults(self, value: object, path: str) -> Iterator[Fault]:
-        """Yield what the parser says of malformed text."""
-        if type(value) is str and (error := self.parse_error(value)):
+        """Yield what the parser says of malformed text, or of a number that is none of its own."""
+        if type(value) in (str, float) and (error := self.parse_error(str(value))):
             yield Fault(path, value, error)
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NoReturn
 
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.compiler import BUILT_IN
@@ -85,6 +86,25 @@ def refuse_wrong_types(kind: Kind, document: object) -> None:
     """
     if detail := wrong_type(kind, document):
         raise _undecodable(kind, detail)
+
+
+def refuse_undecodable(kind: Kind, document: object, error: Exception) -> NoReturn:
+    """Refuse an object that a rule stumbled over.
+
+    Args:
+        kind, document: the object.
+        error: that the rule raised, one of `UNEXPECTED_TYPE`.
+
+    Raises:
+        BadRequest: a value has a wrong type, or a text half of a surrogate pair, which neither JSON
+            nor YAML brings here.
+        Exception: `error`, a fault of the rule.
+    """
+    refuse_wrong_types(kind, document)
+    if isinstance(error, UnicodeEncodeError):
+        detail = f"text that UTF-8 cannot encode: {error.object[:60]!a}"
+        raise _undecodable(kind, detail) from error
+    raise error
 
 
 def refuse_wrong_metadata(kind: Kind, field: str, value: object) -> None:

@@ -31,6 +31,7 @@ from kubesim.apiserver.schema.structural import (
     UNEXPECTED_TYPE,
     check_document,
     full_shape_of,
+    refuse_undecodable,
     refuse_wrong_metadata,
     refuse_wrong_types,
     shape_of,
@@ -161,12 +162,15 @@ class WritePath:
         before: Document = {} if old is None else old["metadata"]
         if old is None or metadata.get("generateName") != before.get("generateName"):
             validate_name(kind.valid_name, kind.name_rule, metadata, errors)
-        validate_metadata(metadata, errors)
-        if metadata.get("finalizers") and not kind.custom:
-            validate_finalizers(kind.group, metadata["finalizers"], errors)
-        if kind.validate is not None:
-            kind.validate(new, errors)
-        if old is not None and not errors.causes:
+        try:
+            validate_metadata(metadata, errors)
+            if metadata.get("finalizers") and not kind.custom:
+                validate_finalizers(kind.group, metadata["finalizers"], errors)
+            if kind.validate is not None:
+                kind.validate(new, errors)
+        except UnicodeEncodeError as error:
+            refuse_undecodable(kind, new, error)
+        if old is not None and (fits or not errors.causes):  # rules of changes trust the types
             if "deletionTimestamp" in before:
                 validate_metadata_update(metadata, before, errors)
             if kind.validate_update is not None:
@@ -246,8 +250,7 @@ class ObjectCreator:
             managed: its managedFields, if it is applied.
 
         Raises:
-            BadRequest: it has a resourceVersion.
-            Invalid, AlreadyExists, NotFound: as for `create`.
+            BadRequest, Invalid, AlreadyExists, NotFound: as for `create`; or it has a revision.
         """
         if _is_revision(new["metadata"].pop("resourceVersion", None)):
             # Upstream answers 500 here; a client's mistake is 400 in kubesim.
@@ -301,9 +304,8 @@ class ObjectCreator:
                 kind.default(new)
             if kind.admit is not None:
                 kind.admit(core, new, None)
-        except UNEXPECTED_TYPE:
-            refuse_wrong_types(kind, new)
-            raise
+        except UNEXPECTED_TYPE as error:
+            refuse_undecodable(kind, new, error)
         namespace = new["metadata"].get("namespace", "")
         if kind.qualified_kind in limits.LIMITED_KINDS:
             ranges = store.list(f"{limits.PREFIX}{namespace}/").items
@@ -389,12 +391,10 @@ def check_options(asked: WriteOptions, verb: str) -> None:
 
 
 def _is_revision(version: object) -> bool:
-    """Return whether a resourceVersion of an object to be created stands for a revision.
+    """Return whether a resourceVersion of a new object stands for a revision; "a" does not.
 
-    A string that is no number is accepted, as by the real server.
     Source: k8s.io/apiserver/pkg/storage/etcd3/store.go (Create), storage/api_object_versioner.go.
     """
     if not isinstance(version, str):
         return version is not None
     return version.isascii() and version.isdigit() and int(version) != 0
-    return isinstance(version, str) and version.isascii() and version.isdigit() and int(version) > 0

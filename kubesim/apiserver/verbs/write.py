@@ -21,7 +21,7 @@ from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.schema.canonical import make_canonical
 from kubesim.apiserver.schema.structural import (
     UNEXPECTED_TYPE,
-    refuse_wrong_types,
+    refuse_undecodable,
     refuse_wrong_types_in_status,
     status_shape_of,
 )
@@ -114,9 +114,8 @@ class ObjectWriter:
                     kind.default(changed)
                 if kind.admit is not None:
                     kind.admit(self._core, changed, old)
-            except UNEXPECTED_TYPE:
-                refuse_wrong_types(kind, changed)
-                raise
+            except UNEXPECTED_TYPE as error:
+                refuse_undecodable(kind, changed, error)
             if kind.status:
                 changed.pop("status", None)
                 if "status" in old:
