@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 import pytest
 from api_builders import a_config_map, a_node, a_pod, a_statefulset, a_workload, labelled
 
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.admission.serviceaccount import SOURCES
 from kubesim.apiserver.podvalidation.updates import POD_IS_FIXED
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.errors import BadRequest, Invalid
@@ -510,6 +512,27 @@ def test_labels_are_checked_on_update_and_patch(api: KubeAPI) -> None:
         api.update(labelled(a_pod(), a="-"))
     with pytest.raises(Invalid):
         api.patch("Pod", "web", {"metadata": {"labels": {"a": "-"}}})
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "ReplicaSet", "DaemonSet"])
+def test_an_update_shows_broken_rules_of_its_own_beside_the_others(kind: str, api: KubeAPI) -> None:
+    """ValidateUpdate of pkg/registry/apps/*/strategy.go appends the errors of both."""
+    api.create(a_workload(kind))
+    with pytest.raises(Invalid) as refused:
+        api.patch(kind, "web", {"spec": {"selector": {"matchLabels": {"x": "y"}}}})
+    assert causes_of(refused) == [
+        ("spec.template.metadata.labels", "Invalid"),
+        ("spec.selector", "Invalid"),
+    ]
+
+
+def test_a_volume_for_the_token_without_a_name_is_refused(api: KubeAPI) -> None:
+    """It looks like the volume that the server adds, which validation skips."""
+    pod = a_pod()
+    pod["spec"]["volumes"] = [{"name": None, "projected": deepcopy(SOURCES)}]
+    with pytest.raises(Invalid) as refused:
+        api.create(pod)
+    assert ("spec.volumes[0].name", "Required") in causes_of(refused)
 
 
 def test_values_with_parts_are_shown_as_json() -> None:

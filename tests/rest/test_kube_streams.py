@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kube_http import MAPS, PODS, TABLE, Kube, config_map, kube
+from kube_http import MAPS, MERGE, PODS, TABLE, Kube, config_map, kube
 from rest_raw import eventually
 
 from kubesim import Cluster
@@ -185,13 +185,30 @@ def test_a_command_is_answered_over_a_websocket(
 
 
 def test_what_has_no_process_behind_it_is_refused_readably(served: tuple[Cluster, Kube]) -> None:
-    """501 with reason and words; a missing pod is missing first."""
+    """501 with reason and words; a missing object is missing first.
+
+    A proxy names scheme and port beside the object, and any path may follow.
+    """
     _, ask = served
     for part in ("attach", "portforward", "exec?command=ls"):
         reply = ask("POST", f"{PODS}/auto-pod-0/{part}")
         assert (reply.status, reply.body["reason"]) == (501, "NotImplemented")
         assert ask("POST", f"{PODS}/none/{part}").status == 404
     assert ask("POST", f"{PODS}/auto-pod-0/exec").status == 400
+    resized = ask("PATCH", f"{PODS}/auto-pod-0/resize", {}, MERGE).body["message"]
+    assert resized.startswith("resizing in place is not supported by the simulator: change")
+    services = "/api/v1/namespaces/default/services"
+    for there, missing in (
+        (f"{PODS}/http:auto-pod-0:80", f"{PODS}/none:80"),
+        (f"{services}/https:kubernetes:https", f"{services}/none"),
+        ("/api/v1/nodes/node-1", "/api/v1/nodes/none"),
+    ):
+        for path in ("proxy", "proxy/", "proxy/metrics/cadvisor"):
+            reply = ask("GET", f"{there}/{path}")
+            assert (reply.status, reply.body["reason"]) == (501, "NotImplemented")
+            assert "the proxy is not supported by the simulator" in reply.body["message"]
+        reply = ask("GET", f"{missing}/proxy")
+        assert (reply.status, reply.body["details"]["name"]) == (404, "none")
 
 
 def test_streams_end_when_the_server_does(served: tuple[Cluster, Kube]) -> None:

@@ -254,3 +254,8 @@ def test_input_for_what_does_not_run_is_refused(served: tuple[Cluster, Kube]) ->
     _, ask = served
     head = Socket(ask.server.port, CAT.replace("auto-pod-0/exec?", "auto-pod-0/exec?container=x&"))
     assert head.head.startswith(b"HTTP/1.1 400")
+    # kubectl 1.30+ shows what the POST answers that follows a refused websocket.
+    for part in ("exec?command=ls&container=x", "attach?container=x"):
+        reply = ask("POST", f"{PODS}/auto-pod-0/{part}")
+        assert (reply.status, reply.body["reason"]) == (400, "BadRequest")
+        assert reply.body["message"] == "container x is not valid for pod auto-pod-0"

@@ -132,7 +132,7 @@ def token_volume(spec: ReadOnlyDocument) -> str:
         return ""
     name = volumes[0].get("name")
     is_token = volumes[0].get("projected") == SOURCES and len(volumes[0]) == 2
-    return name if is_token and _TOKEN_NAME.fullmatch(name) else ""
+    return name if is_token and _TOKEN_NAME.fullmatch(name or "") else ""
 
 
 def is_token_mount(mounts: object, volume: str) -> bool:

@@ -12,7 +12,9 @@ from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.verbs.subresources import CommandResult
 from kubesim.errors import BadRequest, GenericStatusError, MethodNotAllowed, TooManyRequests
-from kubesim.objects.kindnames import POD
+from kubesim.objects.kindnames import NODE, POD, SERVICE
+from kubesim.objects.meta import name_of
+from kubesim.objects.pods import all_containers
 from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
 from kubesim.rest.http.streams import Source, StreamWriter
 from kubesim.rest.http.wire import Request
@@ -41,11 +43,14 @@ TEXT = "text/plain"
 # The create handler writes its code into a Status (apiserver/pkg/endpoints/handlers/create.go).
 CREATED = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 CHUNKED = {"Transfer-Encoding": "chunked"}
+PROXIED = (POD, SERVICE, NODE)  # have the subresource proxy
+NO_PROCESS = "is not supported by the simulator: there is no process to connect to"
 UNSUPPORTED = {
-    "portforward": "port-forward",
-    "proxy": "the proxy",
-    "ephemeralcontainers": "debugging with ephemeral containers",
-    "resize": "resizing in place",
+    "portforward": f"port-forward {NO_PROCESS}",
+    "proxy": f"the proxy {NO_PROCESS}",
+    "ephemeralcontainers": f"debugging with ephemeral containers {NO_PROCESS}",
+    "resize": "resizing in place is not supported by the simulator: change the resources in the "
+    "template of the pod's controller, or create the pod again",
 }
 
 
@@ -86,8 +91,7 @@ class PodHandlers:
 
     def serve(self, request: Request, target: Target) -> Response:
         """Serve a subresource of a pod."""
-        name = target.info.subresource.partition("/")[0]
-        return self.handlers[name](request, target)
+        return self.handlers[subresource_of(target)](request, target)
 
     def log(self, request: Request, target: Target) -> Response:
         """Return or follow the log of a container, as text."""
@@ -176,13 +180,15 @@ class PodHandlers:
         api.get(POD, target.info.name, target.namespace)
         if not command or not command[0]:
             raise BadRequest("you must specify at least one command for the container")
-        _check_websocket(request, "exec")
-        head, where = handshake(request), (target.info.name, target.namespace)
-        container = request.parameter("container") or None
+        where, container = (target.info.name, target.namespace), request.parameter("container")
 
         def run(words: Sequence[str], stdin: str) -> CommandResult:
-            return api.exec(where[0], words, where[1], container=container, stdin=stdin)
+            return api.exec(where[0], words, where[1], container=container or None, stdin=stdin)
 
+        if not is_websocket(request):
+            run(["true"], "")  # what cannot run at all is refused for that reason
+            raise _websockets_only("exec")
+        head = handshake(request)
         if not flag(request, "stdin"):
             result = run(command, "")
             return self._stream(head, lambda _: CommandSource(lambda _: result, api.clock))
@@ -219,8 +225,14 @@ class PodHandlers:
         if request.method not in ("GET", "POST"):
             raise MethodNotAllowed(NOT_ALLOWED)
         pod = self._api.get(POD, target.info.name, target.namespace)
-        _check_websocket(request, "attach")
-        container = find_container(pod, log_options(request, self._api.clock))
+        options = log_options(request, self._api.clock)
+        if options.container not in ("", *(each.get("name") for each in all_containers(pod))):
+            raise BadRequest(
+                f"container {options.container[:60]} is not valid for pod {name_of(pod)}"
+            )
+        container = find_container(pod, options)
+        if not is_websocket(request):
+            raise _websockets_only("attach")
         return self._stream(
             handshake(request),
             lambda connection: AttachedFollower(self._api, pod, container, FrameReader(connection)),
@@ -240,18 +252,36 @@ class PodHandlers:
 
     def reject(self, _request: Request, target: Target) -> Response:
         """Reject a subresource that needs a real process in the container."""
-        self._api.get(POD, target.info.name, target.namespace)
-        feature = UNSUPPORTED[target.info.subresource.partition("/")[0]]
-        raise GenericStatusError(
-            501, f"{feature} is not supported by the simulator: there is no process to connect to"
-        )
+        feature = subresource_of(target)
+        name = proxied_name(target.info.name) if feature == "proxy" else target.info.name
+        self._api.get(target.kind.qualified_kind, name, target.namespace)
+        raise GenericStatusError(501, UNSUPPORTED[feature])
 
 
-def _check_websocket(request: Request, feature: str) -> None:
-    """Refuse SPDY, which kubectl used before 1.30."""
-    if not is_websocket(request):
-        raise GenericStatusError(
-            501,
-            f"{feature} is served over websockets only, which kubectl uses from 1.30 on; with an "
-            "older kubectl, use kubectl logs and kubectl describe",
-        )
+def subresource_of(target: Target) -> str:
+    """Return the name of a subresource; below ``proxy/`` is a path of the process.
+
+    Source: k8s.io/apiserver/pkg/endpoints/request/requestinfo.go (Subresource).
+    """
+    return target.info.subresource.partition("/")[0]
+
+
+def proxied_name(name: str) -> str:
+    """Return the name of an object without the scheme and port that a proxy's path may give.
+
+    >>> [proxied_name(name) for name in ("web", "web:http", "https:web:443")]
+    ['web', 'web', 'web']
+
+    Source: k8s.io/apimachinery/pkg/util/net/port_split.go (SplitSchemeNamePort).
+    """
+    parts = name.split(":")
+    return parts[1] if len(parts) == 3 else parts[0]
+
+
+def _websockets_only(feature: str) -> GenericStatusError:
+    """Return the refusal of SPDY, which kubectl used before 1.30 and falls back to since."""
+    return GenericStatusError(
+        501,
+        f"{feature} is served over websockets only, which kubectl uses from 1.30 on; with an "
+        "older kubectl, use kubectl logs and kubectl describe",
+    )

@@ -35,7 +35,7 @@ from kubesim.rest.kube import bodies, discovery, metrics
 from kubesim.rest.kube.discovery import AGGREGATED, Resource
 from kubesim.rest.kube.health import serve_health
 from kubesim.rest.kube.openapi import OpenAPI
-from kubesim.rest.kube.pods import PodHandlers
+from kubesim.rest.kube.pods import PROXIED, PodHandlers, subresource_of
 from kubesim.rest.kube.requestinfo import (
     NO_RESOURCE,
     ListQuery,
@@ -297,6 +297,9 @@ class KubeRoutes:
     def _subresource(self, request: Request, target: Target, user: User) -> Response:
         """Serve a subresource."""
         info, kind, method = target.info, target.kind, request.method
+        if kind.qualified_kind in PROXIED and subresource_of(target) == "proxy":
+            self._require_on(user, (OBJECT_VERBS | {"POST": "create"}).get(method, "get"), target)
+            return self._pods.reject(request, target)
         if kind.qualified_kind == "Pod" and info.subresource in self._pods.handlers:
             verb = "get" if info.subresource == "log" else "create"
             self._require_on(user, verb, target)
@@ -369,7 +372,8 @@ class KubeRoutes:
         if user is ADMIN:
             return
         info = target.info
-        resource = f"{info.plural}/{info.subresource}" if info.subresource else info.plural
+        part = subresource_of(target)
+        resource = f"{info.plural}/{part}" if part else info.plural
         name = info.name or name
         attempt = RequestAttributes(verb, info.group, resource, info.namespace, name)
         self._users.access.require(user, attempt)
