@@ -38,6 +38,7 @@ from kubesim.objects.wellknown import (
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
 
+MOST_EXIT_CODE = 255  # a process ends with one byte
 FAILURE_SECONDS = 1.0  # after which a pod exits that was drawn to fail
 
 
@@ -49,7 +50,7 @@ class PodStage:
         selector: label selector, such as ``app=web,tier!=test``; "": all pods.
         start_seconds: from admission to running containers; None: as without the rule.
         run_seconds: after which the main containers exit by themselves.
-        exit_code: with which they exit then.
+        exit_code: with which they exit then, 0 to 255.
         stop_seconds: from SIGTERM to the end.
         fail_share: share of the pods, from 0 to 1, that fail: their main containers exit with 1
             (or `exit_code`) after `run_seconds`, or one second. Which ones is drawn by their uid.
@@ -78,6 +79,11 @@ class PodStage:
                 raise BadRequest(
                     f"stage: {field.name} must be a number of at least 0, not {value!r}"
                 )
+        code = self.exit_code
+        if code is not None and (code != int(code) or code > MOST_EXIT_CODE):
+            raise BadRequest(
+                f"stage: exit_code must be a whole number from 0 to {MOST_EXIT_CODE}, not {code!r}"
+            )
         if self.fail_share > 1:
             raise BadRequest(
                 f"stage: fail_share must be from 0 to 1, not {self.fail_share!r}",
@@ -101,7 +107,7 @@ class PodStage:
             values[EXIT_CODE] = self.exit_code or 1
         elif self.fail_share:
             values[EXIT_CODE] = None  # it is the exit code of those that fail
-        return {name: f"{value:g}" for name, value in values.items() if value is not None}
+        return {name: f"{value:.15g}" for name, value in values.items() if value is not None}
 
 
 def describe(pod: PodDict, stages: Sequence[PodStage]) -> PodDict:

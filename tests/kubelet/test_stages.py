@@ -73,6 +73,13 @@ def test_later_stages_override_earlier_ones() -> None:
     assert described["metadata"]["annotations"] == {START_SECONDS: "2", RUN_SECONDS: "9"}
 
 
+def test_the_figures_of_a_stage_are_kept_whole() -> None:
+    """A month in seconds, and a fraction."""
+    described = describe({"metadata": {"uid": "u"}}, [PodStage("", 0.25, 2592000.5)])
+    notes = described["metadata"]["annotations"]
+    assert notes == {START_SECONDS: "0.25", RUN_SECONDS: "2592000.5"}
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -81,6 +88,8 @@ def test_later_stages_override_earlier_ones() -> None:
         ({"start_seconds": "20"}, "start_seconds must be a number of at least 0, not '20'"),
         ({"run_seconds": -1}, "run_seconds must be a number"),
         ({"fail_share": 5}, "fail_share must be from 0 to 1, not 5"),
+        ({"exit_code": 300}, "exit_code must be a whole number from 0 to 255, not 300"),
+        ({"exit_code": 1.5}, "exit_code must be a whole number from 0 to 255, not 1.5"),
     ],
 )
 def test_a_stage_that_makes_no_sense_says_so(fields: dict[str, Any], message: str) -> None:

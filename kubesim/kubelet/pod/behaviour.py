@@ -16,6 +16,7 @@ No counterpart in Kubernetes: there, the image decides.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from math import inf
@@ -24,6 +25,7 @@ from typing import TYPE_CHECKING
 from kubesim.clock.streams import keyed_fraction
 from kubesim.kubelet.images import MISSING
 from kubesim.kubelet.pod.phase import INIT, MAIN
+from kubesim.kubelet.stages import MOST_EXIT_CODE
 from kubesim.objects import meta
 from kubesim.objects.wellknown import (
     EXIT_CODE,
@@ -138,14 +140,16 @@ def behaviour_of(pod: PodDict, container: str, kind: str, warn: Warn) -> Behavio
     def number(annotation: str, default: float | None) -> float | None:
         return parse_seconds(*value_of(annotation), default, warn)
 
+    def code(annotation: str, default: int) -> int:
+        return parse_exit_code(*value_of(annotation), default, warn)
+
     ignores = value_of(STOP_SECONDS)[1] == "never"
     run_seconds = number(RUN_SECONDS, None)
-    stop_code = float(TERM_EXIT_CODE) if ignores or works else 0.0
     return Behaviour(
         run_seconds=run_seconds,
-        exit_code=int(number(EXIT_CODE, 0.0) or 0),
+        exit_code=code(EXIT_CODE, 0),
         stop_seconds=inf if ignores else number(STOP_SECONDS, 0.0) or 0.0,
-        stop_exit_code=int(_or(number(STOP_EXIT_CODE, stop_code), 0.0)),
+        stop_exit_code=code(STOP_EXIT_CODE, TERM_EXIT_CODE if ignores or works else 0),
         termination_message=value_of(TERMINATION_MESSAGE)[1] or "",
         answers=_answers(*value_of(PROBE), warn),
     )
@@ -193,6 +197,32 @@ def parse_seconds(
     if 0 <= seconds < MOST_SECONDS:
         return seconds
     warn(f"annotation {annotation}: {value[:40]!r} must be a number of 0 or more; it is ignored")
+    return default
+
+
+def parse_exit_code(annotation: str, value: str | None, default: int, warn: Warn) -> int:
+    """Parse an exit code of an annotation: a process ends with one byte.
+
+    Args:
+        annotation: its name, for the warning.
+        value: its value; None: the pod does not have it.
+        default: returned if the annotation is missing or malformed.
+        warn: called if it is malformed.
+
+    >>> [parse_exit_code("exit-code", value, 0, print) for value in ("3", None)]
+    [3, 0]
+    >>> parse_exit_code("exit-code", "300", 0, print)
+    annotation exit-code: '300' must be a whole number from 0 to 255; it is ignored
+    0
+    """
+    if value is None:
+        return default
+    if re.fullmatch("[0-9]{1,3}", value.strip(), re.ASCII) and int(value) <= MOST_EXIT_CODE:
+        return int(value)
+    warn(
+        f"annotation {annotation}: {value[:40]!r} must be a whole number from 0 to "
+        f"{MOST_EXIT_CODE}; it is ignored"
+    )
     return default
 
 

@@ -12,7 +12,7 @@ from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.verbs.subresources import CommandResult
 from kubesim.errors import BadRequest, GenericStatusError, MethodNotAllowed, TooManyRequests
-from kubesim.objects.kindnames import NODE, POD, SERVICE
+from kubesim.objects.kindnames import POD
 from kubesim.objects.meta import name_of
 from kubesim.objects.pods import all_containers
 from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
@@ -43,7 +43,7 @@ TEXT = "text/plain"
 # The create handler writes its code into a Status (apiserver/pkg/endpoints/handlers/create.go).
 CREATED = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 CHUNKED = {"Transfer-Encoding": "chunked"}
-PROXIED = (POD, SERVICE, NODE)  # have the subresource proxy
+PROXIED = ("Pod", "Service", "Node")  # have the subresource proxy
 NO_PROCESS = "is not supported by the simulator: there is no process to connect to"
 UNSUPPORTED = {
     "portforward": f"port-forward {NO_PROCESS}",
