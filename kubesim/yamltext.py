@@ -244,17 +244,24 @@ def _construct_int(loader: Constructor, node: YamlNode) -> int:
     digits = text.lstrip("+-")
     if digits != "0" and digits.startswith("0") and digits[1:2].isdigit():
         digits = f"0o{digits[1:]}"  # Go reads 0644 as octal, too
-    return sign * int(digits, 0)
+    try:
+        return sign * int(digits, 0)
+    except ValueError as error:
+        raise _cannot_decode(node, loader.construct_scalar(node), "int") from error
 
 
 def _construct_float(loader: Constructor, node: YamlNode) -> float:
-    return float(loader.construct_scalar(node).replace("_", ""))
+    text = loader.construct_scalar(node)
+    try:
+        return float(text.replace("_", ""))
+    except ValueError as error:
+        raise _cannot_decode(node, text, "float") from error
 
 
 def _construct_bool(loader: Constructor, node: YamlNode) -> bool:
     text = loader.construct_scalar(node)
     if text.lower() not in _BOOLEANS:
-        raise BadRequest(f"{_line(node)}: cannot decode !!str `{text[:40]}` as a !!bool")
+        raise _cannot_decode(node, text, "bool")
     return _BOOLEANS[text.lower()]
 
 
@@ -271,9 +278,13 @@ def _construct_timestamp(loader: Constructor, node: YamlNode) -> str:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        message = f"{_line(node)}: cannot decode !!str `{text[:40]}` as a !!timestamp"
-        raise BadRequest(message) from error
+        raise _cannot_decode(node, text, "timestamp") from error
     return moment.isoformat().replace("+00:00", "") + ("" if moment.utcoffset() else "Z")
+
+
+def _cannot_decode(node: YamlNode, text: str, tag: str) -> BadRequest:
+    """Return the error of a value that its explicit tag does not fit (yaml.v3 decode.go)."""
+    return BadRequest(f"{_line(node)}: cannot decode !!str `{text[:40]}` as a !!{tag}")
 
 
 def _line(node: YamlNode) -> str:

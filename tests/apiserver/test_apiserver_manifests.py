@@ -120,6 +120,14 @@ def test_a_value_that_its_tag_does_not_allow_is_refused(text: str) -> None:
         yamltext.parse(f"a: {text}")
 
 
+@pytest.mark.parametrize("tag", ["bool", "int", "float", "timestamp"])
+def test_the_refusal_names_line_value_and_tag(tag: str) -> None:
+    """As that of yaml.v3 does, without a word of Python's."""
+    with pytest.raises(BadRequest) as refused:
+        yamltext.parse(f"b: 1\na: !!{tag} x")
+    assert str(refused.value) == f"line 2: cannot decode !!str `x` as a !!{tag}"
+
+
 def test_hostile_yaml_is_refused_at_once() -> None:
     """Alias bombs, endless nesting and Python tags are refused."""
     pairs = [("bcdefghij"[i], "abcdefghi"[i]) for i in range(9)]
