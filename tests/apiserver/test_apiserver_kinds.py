@@ -158,6 +158,29 @@ def test_a_service_gets_defaults_and_an_address(api: KubeAPI) -> None:
     assert again["clusterIP"] == spec["clusterIP"]
 
 
+@pytest.mark.parametrize(
+    ("given", "families", "policy"),
+    [
+        ({}, ["IPv4", "IPv6"], "RequireDualStack"),
+        ({"ipFamilies": ["IPv6"]}, ["IPv6", "IPv4"], "RequireDualStack"),
+        ({"ipFamilyPolicy": "PreferDualStack"}, ["IPv4", "IPv6"], "PreferDualStack"),
+        ({"ipFamilyPolicy": "SingleStack"}, ["IPv4"], "SingleStack"),
+        ({"selector": {"app": "web"}}, ["IPv4"], "SingleStack"),
+    ],
+    ids=str,
+)
+def test_a_headless_service_without_selector_has_both_families(
+    api: KubeAPI, given: dict[str, Any], families: list[str], policy: str
+) -> None:
+    """Somebody else writes its endpoints, of whatever family; a second write changes nothing."""
+    ports = [{"port": 80}]
+    document = {"kind": "Service", "metadata": {"name": "db"}}
+    document["spec"] = {"clusterIP": "None", "ports": ports, **given}
+    stored = api.create(document)
+    assert (stored["spec"]["ipFamilies"], stored["spec"]["ipFamilyPolicy"]) == (families, policy)
+    assert api.update(document) == stored
+
+
 def test_addresses_are_given_once(api: KubeAPI) -> None:
     """All Services have different addresses; an allocated one is refused."""
     new_pod = [api.create(a_service(f"web-{n}"))["spec"]["clusterIP"] for n in range(200)]

@@ -598,3 +598,36 @@ def test_an_update_reports_broken_rules_and_immutable_fields(api: KubeAPI) -> No
         api.update({"kind": "Job", "metadata": {"name": "a"}, "spec": changed})
     fields = {cause.field for cause in refused.value.causes}
     assert {"spec.parallelism", "spec.completionMode"} <= fields
+
+
+def test_an_event_with_a_time_says_who_reports_what(api: KubeAPI) -> None:
+    """As client-go's newer recorder writes it; an older one has no eventTime, and needs none."""
+    about = {"kind": "Pod", "name": "web", "namespace": "default"}
+    event = {"kind": "Event", "metadata": {"name": "e"}, "involvedObject": about}
+    dated = {**event, "eventTime": "2025-01-01T00:00:00.000000Z", "reason": "r" * 129}
+    with pytest.raises(Invalid) as refused:
+        api.create({**dated, "reportingComponent": "a b", "message": "m" * 1025})
+    assert {(cause.field, cause.reason) for cause in refused.value.causes} == {
+        ("reportingController", "FieldValueInvalid"),
+        ("reportingInstance", "FieldValueRequired"),
+        ("action", "FieldValueRequired"),
+        ("reason", "FieldValueInvalid"),
+        ("message", "FieldValueInvalid"),
+    }
+    whole = {"reportingComponent": "example.com/a", "reportingInstance": "a-1", "action": "Act"}
+    api.create({**dated, **whole, "reason": "r" * 128})
+    api.create({**event, "metadata": {"name": "old"}})
+
+
+def test_an_event_about_no_namespace_belongs_to_default(api: KubeAPI) -> None:
+    """Or, with an eventTime, to kube-system, too."""
+    node = {"kind": "Node", "name": "node-1"}
+    event = {"kind": "Event", "metadata": {"name": "e"}, "involvedObject": node}
+    api.create(event)
+    with pytest.raises(Invalid, match=r'involvedObject.namespace: Invalid value: "": does not'):
+        api.create(event, namespace="kube-system")
+    dated = {"eventTime": "2025-01-01T00:00:00.000000Z", "reason": "a", "action": "b"}
+    dated |= {"reportingComponent": "example.com/a", "reportingInstance": "a-1"}
+    api.create({**event, **dated}, namespace="kube-system")
+    with pytest.raises(Invalid, match=r"does not match event\.namespace"):
+        api.create({**event, **dated}, namespace="kube-public")

@@ -7,6 +7,7 @@ plugin/pkg/admission/defaulttolerationseconds, plugin/pkg/admission/nodetaint.
 from __future__ import annotations
 
 from kubesim.apiserver.admission.serviceaccount import mount_token
+from kubesim.apiserver.kindrules.events import validate_event
 from kubesim.apiserver.kindrules.finalizers import validate_finalizer
 from kubesim.apiserver.kindrules.nodes import validate_node_spec, validate_node_update
 from kubesim.apiserver.kinds.pods import (
@@ -33,7 +34,7 @@ EVENT_TTL_SECONDS = 3600.0  # kube-apiserver --event-ttl
 NEW_NODE_TAINT = (NOT_READY, "NoSchedule")
 
 
-# -- Namespace, Node, ConfigMap, Event -------------------------------------------------------------
+# -- Namespace, Node, ConfigMap --------------------------------------------------------------------
 
 
 def default_namespace(namespace: Document) -> None:
@@ -157,17 +158,6 @@ def validate_config_map_update(new: Document, old: Document, errors: FieldErrors
         errors: receives the violations.
     """
     validate_immutable_data(new, old, ("data", "binaryData", "immutable"), errors)
-
-
-def validate_event(event: Document, errors: FieldErrors) -> None:
-    """Validate that an Event concerns an object in the Event's namespace."""
-    about = errors.mapping("involvedObject", event.get("involvedObject"))
-    if not about:
-        errors.required("involvedObject")
-    namespace = event["metadata"].get("namespace")
-    if about.get("namespace") and about["namespace"] != namespace:
-        rule = "does not match event.namespace"
-        errors.invalid("involvedObject.namespace", about["namespace"], rule)
 
 
 KINDS = (

@@ -68,12 +68,25 @@ def default_service(service: Document) -> None:
             port["targetPort"] = port["port"]
     if spec["type"] != "ExternalName":
         fill(spec, "internalTrafficPolicy", "Cluster")
-        fill(spec, "ipFamilies", ["IPv4"])
-        fill(spec, "ipFamilyPolicy", "SingleStack")
+        _default_families(spec)
     if is_externally_accessible(spec):
         fill(spec, "externalTrafficPolicy", "Cluster")
     if spec["type"] == "LoadBalancer":
         fill(spec, "allocateLoadBalancerNodePorts", True)
+
+
+def _default_families(spec: Document) -> None:
+    """Set the address families: IPv4 alone, and both where endpoints are written by hand.
+
+    Source: pkg/registry/core/service/storage/alloc.go (initIPFamilyFields: headless Services
+    without a selector).
+    """
+    is_free = spec.get("clusterIP") == HEADLESS and not spec.get("selector")
+    fill(spec, "ipFamilyPolicy", "RequireDualStack" if is_free else "SingleStack")
+    fill(spec, "ipFamilies", ["IPv4"])
+    families = spec["ipFamilies"]
+    if is_free and spec["ipFamilyPolicy"] != "SingleStack" and families in (["IPv4"], ["IPv6"]):
+        spec["ipFamilies"] = [*families, "IPv6" if families == ["IPv4"] else "IPv4"]
 
 
 def admit_service(api: ServerView, service: Document, old: Document | None) -> None:
