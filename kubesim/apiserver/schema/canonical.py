@@ -1,8 +1,8 @@
 """Documents as Go would write them after it has read them: the form in which they are stored.
 
-Reading into Go's types and writing again changes four things: a quantity gets its canonical form,
-a list or map without items is left out, base 64 loses its line breaks, and null in a map becomes
-the zero value of its type.
+Reading into Go's types and writing again changes five things: a quantity gets its canonical form,
+a time the zone UTC and whole seconds, a list or map without items is left out, base 64 loses its
+line breaks, and null in a map becomes the zero value of its type.
 
 >>> pod = {"spec": {"nodeSelector": {}, "containers": [
 ...     {"name": "main", "resources": {"requests": {"cpu": 0.5, "memory": "1024Mi"}}}]}}
@@ -23,9 +23,10 @@ from functools import lru_cache
 from typing import Final
 
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.compiler import QUANTITY
+from kubesim.apiserver.schema.compiler import QUANTITY, TIMES
 from kubesim.apiserver.schema.data import Schema
 from kubesim.apiserver.schema.schemas import component_name, resolve, structure
+from kubesim.apiserver.schema.times import canonical_time
 from kubesim.objects.frozen import Document
 from kubesim.quantity import canonical_quantity
 
@@ -51,6 +52,21 @@ class QuantityPart(CanonicalPart):
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             return canonical_quantity(value)
         return value
+
+
+class TimePart(CanonicalPart):
+    """A time.
+
+    Args:
+        micro: it is a v1.MicroTime.
+    """
+
+    def __init__(self, *, micro: bool) -> None:
+        self._micro = micro
+
+    def tidy(self, value: object) -> object:
+        """Return the time in UTC; what is no time is left to validation."""
+        return canonical_time(value, micro=self._micro) if isinstance(value, str) else value
 
 
 class Base64Part(CanonicalPart):
@@ -188,6 +204,8 @@ def _referenced(reference: str) -> CanonicalPart | None:
 def _part(schema: Schema, *, keeps_empty: bool) -> CanonicalPart | None:
     """Return how values of a schema are made canonical; None: they stay as they are."""
     if "$ref" in schema:
+        if schema["$ref"].endswith(TIMES):
+            return TimePart(micro=schema["$ref"].endswith(TIMES[1]))
         return _referenced(str(schema["$ref"]))
     if schema.get(QUANTITY):
         return QuantityPart()

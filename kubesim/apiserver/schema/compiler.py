@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from re import Pattern
 
-from kubesim.apiserver.schema import rules
+from kubesim.apiserver.schema import rules, times
 from kubesim.apiserver.schema.data import Schema
 from kubesim.apiserver.schema.faults import (
     BASE64,
@@ -40,6 +40,7 @@ from kubesim.apiserver.schema.shapes import (
 INT_OR_STRING = "x-kubernetes-int-or-string"
 QUANTITY = "x-kubernetes-quantity"
 TIMES = (".meta.v1.Time", ".meta.v1.MicroTime")
+TIME_RULES = ((times.TIME, times.time_error), (times.MICRO_TIME, times.micro_time_error))
 
 
 class Compiler:
@@ -67,7 +68,9 @@ class Compiler:
         if reference is not None and not self._with_rules:
             if reference.endswith(TIMES):  # decodes itself: the message names the struct around it
                 expected = Expected(owner, "string", is_time=True)
-                return Atom(self._messages, expected, self._nullable(resolve(schema)), (str,))
+                nullable = self._nullable(resolve(schema))
+                rule = TIME_RULES[reference.endswith(TIMES[1])]
+                return Parsed(self._messages, expected, nullable, *rule, numbers=False)
             return self._referenced(str(reference), schema)
         shape = self._typed(schema, owner)
         if self._with_rules:

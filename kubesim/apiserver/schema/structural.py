@@ -34,23 +34,43 @@ from kubesim.apiserver.schema.schemas import (
     type_name_of,
 )
 from kubesim.apiserver.schema.shapes import Shape
+from kubesim.apiserver.schema.times import TIME
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 
 UNEXPECTED_TYPE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 """What code that expects a decoded document may raise: the document is checked then, not before."""
-SET_BY_SERVERS: dict[str, type] = {
-    "uid": str,
-    "resourceVersion": str,
-    "selfLink": str,
-    "managedFields": list,
-    "creationTimestamp": str,
-    "deletionTimestamp": str,
-    "generation": int,
-    "deletionGracePeriodSeconds": int,
+
+
+def _is_text(value: object) -> bool:
+    return type(value) is str
+
+
+def _is_time(value: object) -> bool:
+    return type(value) is str and TIME.fullmatch(value) is not None
+
+
+def _is_list(value: object) -> bool:
+    return type(value) is list
+
+
+def _is_whole(value: object) -> bool:
+    return type(value) is int
+
+
+SET_BY_SERVERS: dict[str, Callable[[object], bool]] = {
+    "uid": _is_text,
+    "resourceVersion": _is_text,
+    "selfLink": _is_text,
+    "managedFields": _is_list,
+    "creationTimestamp": _is_time,
+    "deletionTimestamp": _is_time,
+    "generation": _is_whole,
+    "deletionGracePeriodSeconds": _is_whole,
 }
-"""Fields of the metadata that the server sets or takes out before types are checked."""
+"""Fields of the metadata that the server sets or takes out before types are checked, and whether a
+value surely has the type."""
 
 Check = Callable[[object, str], "list[Fault] | None"]
 """check(value, path) -> faults, or None."""

@@ -87,8 +87,8 @@ class WritePath:
         new["kind"], new["apiVersion"] = kind.kind, kind.api_version
         if new.get("metadata") is None:
             new["metadata"] = {}
-        for name, expected in SET_BY_SERVERS.items():
-            if name in new["metadata"] and type(new["metadata"][name]) is not expected:
+        for name, surely_fits in SET_BY_SERVERS.items():
+            if name in new["metadata"] and not surely_fits(new["metadata"][name]):
                 refuse_wrong_metadata(kind, name, new["metadata"][name])
         if not kind.ttl_seconds:  # Events have no quantities, and are written most often
             make_canonical(kind, new)
