@@ -39,7 +39,10 @@ def test_create_fills_in_what_the_server_knows(api: KubeAPI) -> None:
     api.clock.sleep(90)
     pod = a_pod()
     pod["metadata"].update(
-        uid="mine", generation=7, creationTimestamp="1999", deletionTimestamp="x"
+        uid="mine",
+        generation=7,
+        creationTimestamp="1999-01-01T00:00:00Z",
+        deletionTimestamp="1999-01-01T00:00:00Z",
     )
     pod["status"] = {"phase": "Running"}
     made = api.create(pod)
@@ -239,7 +242,11 @@ def test_update_leaves_status_and_server_fields_alone(api: KubeAPI) -> None:
     old = api.get("StatefulSet", "db")
     new = a_statefulset(replicas=4)
     new["status"] = {"replicas": 99}
-    new["metadata"].update(creationTimestamp="1999", deletionTimestamp="x", generation=50)
+    new["metadata"].update(
+        creationTimestamp="1999-01-01T00:00:00Z",
+        deletionTimestamp="1999-01-01T00:00:00Z",
+        generation=50,
+    )
     updated = api.update(new)
     assert updated["status"] == {"replicas": 2, "availableReplicas": 0}
     assert updated["metadata"]["creationTimestamp"] == old["metadata"]["creationTimestamp"]
