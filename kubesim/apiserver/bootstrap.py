@@ -24,7 +24,7 @@ from kubesim.apiserver.clusterkinds import (
     runtimeclasses,
     webhooks,
 )
-from kubesim.apiserver.core import Core
+from kubesim.apiserver.core import Core, new_uid
 from kubesim.apiserver.kinds import (
     apps,
     autoscaling,
@@ -44,7 +44,7 @@ from kubesim.apiserver.upkeep import Upkeep
 from kubesim.apiserver.verbs.create import ObjectCreator
 from kubesim.clock.base import Clock
 from kubesim.objects.frozen import Document, FrozenDict, freeze
-from kubesim.objects.meta import name_of, namespace_of, new_uid
+from kubesim.objects.meta import name_of, namespace_of
 from kubesim.objects.wellknown import DEFAULT_ACCOUNT, ROOT_CA
 from kubesim.store import EtcdStore
 from kubesim.store.quota import QUOTA_BYTES

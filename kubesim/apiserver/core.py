@@ -145,14 +145,14 @@ class Core:
         copies = _dry_run_copies.get()
         return self._streams if copies is None else _StreamCopies(self._streams, copies)
 
-    def uid_stream(self, kind: Kind) -> Random:
-        """Return the random stream of the uids of a kind."""
+    def new_uid(self, kind: Kind) -> str:
+        """Return the uid of a new object of a kind."""
         if _dry_run_copies.get() is not None:
-            return self.streams(f"uids/{kind.plural}")
+            return new_uid(self.streams(f"uids/{kind.plural}"))
         stream = self._uid_streams.get(kind.plural)
         if stream is None:
             stream = self._uid_streams[kind.plural] = self._streams(f"uids/{kind.plural}")
-        return stream
+        return new_uid(stream)
 
     def kind_of(self, document: object) -> Kind:
         """Return the kind of a document that a client sent.
@@ -347,3 +347,12 @@ __all__ = [
     "streams_unchanged",
     "view_of",
 ]
+
+
+def new_uid(rng: Random) -> str:
+    """Return a UUID (version 4) from a seeded stream."""
+    bits = rng.getrandbits(128)
+    bits = bits & ~(0xF << 76) | (0x4 << 76)
+    bits = bits & ~(0x3 << 62) | (0x2 << 62)
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

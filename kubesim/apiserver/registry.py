@@ -19,7 +19,7 @@ from kubesim.apiserver.validation import SUBDOMAIN_RULE, FieldErrors
 from kubesim.clock.base import Clock, Streams, change_lock
 from kubesim.errors import AlreadyExists, NotFound, mapping_hint
 from kubesim.objects.frozen import Document
-from kubesim.objects.meta import valid_dns1123_subdomain
+from kubesim.objects.meta import SUBDOMAIN
 from kubesim.store import SampleStore, Store
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
@@ -130,7 +130,7 @@ class Kind:
     kept: str = ""
     warn: Warn | None = None
     deprecation: str = ""
-    valid_name: Callable[[object], bool] = valid_dns1123_subdomain
+    valid_name: Callable[[str], object] = SUBDOMAIN.fullmatch
     name_rule: str = SUBDOMAIN_RULE
     status: bool = True
     status_at_creation: bool = False

@@ -23,11 +23,11 @@ from kubesim.apiserver.clusterkinds.apiservices import (
     services_of,
 )
 from kubesim.apiserver.clusterkinds.flowdefaults import flow_object, flow_schemas, priority_levels
-from kubesim.apiserver.core import Core
+from kubesim.apiserver.core import Core, new_uid
 from kubesim.apiserver.kinds.crds import DEFINITION
 from kubesim.apiserver.registry import Kind
 from kubesim.objects.frozen import FrozenDict
-from kubesim.objects.meta import name_of, new_uid
+from kubesim.objects.meta import name_of
 
 if TYPE_CHECKING:
     from random import Random
@@ -100,6 +100,6 @@ class Upkeep:
     def _create(self, kind: Kind, name: str) -> None:
         core = self._core
         if kind.kind in core.registry.by_kind:
-            uid, now = new_uid(core.uid_stream(kind)), core.clock.timestamp()
+            uid, now = core.new_uid(kind), core.clock.timestamp()
             key = kind.key("", name)
             core.commit([(key, 0)], [(key, MAKERS[kind](name, uid, now))])

@@ -277,7 +277,7 @@ def validate_metadata_update(metadata: Document, old: Document, errors: FieldErr
 
 
 def validate_name(
-    valid_name: Callable[[object], bool], rule: str, metadata: Document, errors: FieldErrors
+    valid_name: Callable[[str], object], rule: str, metadata: Document, errors: FieldErrors
 ) -> None:
     """Report what is wrong with the name of a new object.
 
@@ -295,7 +295,7 @@ def validate_name(
     name = metadata.get("name")
     if not name:
         errors.required("metadata.name", "name or generateName is required")
-    elif not valid_name(name):
+    elif not isinstance(name, str) or not valid_name(name):
         if isinstance(name, str) and len(name) > meta.MAX_NAME:
             errors.invalid("metadata.name", name, _at_most(meta.MAX_NAME))
         else:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=ReadOnlyDocument)  # the type of a condition: each kind has its own
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", re.ASCII)
-_SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*", re.ASCII)
+SUBDOMAIN = re.compile(rf"(?=.{{1,253}}\Z){_LABEL.pattern}(\.{_LABEL.pattern})*", re.ASCII)
+"""A name of RFC 1123 labels joined by dots, of at most `MAX_NAME` characters."""
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # no vowels: no accidental words
 MAX_NAME = 253
 MAX_LABEL = 63
@@ -238,7 +239,7 @@ def valid_dns1123_label(name: object) -> bool:
 
 def valid_dns1123_subdomain(name: object) -> bool:
     """Whether a name is RFC 1123 labels joined by dots, at most 253 characters."""
-    return isinstance(name, str) and len(name) <= MAX_NAME and bool(_SUBDOMAIN.fullmatch(name))
+    return isinstance(name, str) and bool(SUBDOMAIN.fullmatch(name))
 
 
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?", re.ASCII)
@@ -268,12 +269,3 @@ def valid_label_key(key: str) -> bool:
 def random_suffix(rng: Random, length: int = 5) -> str:
     """Return a suffix for a generateName (k8s.io/apimachinery/pkg/util/rand.String)."""
     return "".join(rng.choice(SUFFIX_ALPHABET) for _ in range(length))
-
-
-def new_uid(rng: Random) -> str:
-    """Return a UUID (version 4) from a seeded stream."""
-    bits = rng.getrandbits(128)
-    bits = bits & ~(0xF << 76) | (0x4 << 76)
-    bits = bits & ~(0x3 << 62) | (0x2 << 62)
-    text = f"{bits:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -151,7 +151,7 @@ class SimplePods:
             BadRequest: "Invalid pod name"; or an invalid time or exit code.
             AlreadyExists: the name is taken; the message says so.
         """
-        if not meta.valid_dns1123_subdomain(name):
+        if not isinstance(name, str) or not meta.SUBDOMAIN.fullmatch(name):
             raise BadRequest("Invalid pod name")
         if run_seconds is not None and not (
             type(run_seconds) in (int, float) and isfinite(run_seconds) and run_seconds >= 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import uuid
+from random import Random
 from typing import Any
 
 import pytest
 from api_builders import make_api
 
 from kubesim.apiserver import KubeAPI
+from kubesim.apiserver.core import new_uid
 from kubesim.apiserver.verbs.create import ObjectCreator
 from kubesim.apiserver.verbs.read import Reader
 from kubesim.clock import NamedStreams, VirtualClock
@@ -83,3 +86,12 @@ def test_two_servers_do_not_share_parts() -> None:
     one.create(CONFIG)
     assert one.peek("ConfigMap", "c") is not None
     assert two.peek("ConfigMap", "c") is None
+
+
+def test_uids_look_like_random_uuids_and_repeat_with_the_seed() -> None:
+    """Version 4, RFC variant; same stream, same uids."""
+    first = [new_uid(Random(3)) for _ in range(1)] + [new_uid(Random(4))]
+    for text in first:
+        parsed = uuid.UUID(text)
+        assert str(parsed) == text and parsed.version == 4 and parsed.variant == uuid.RFC_4122
+    assert new_uid(Random(3)) == first[0] != first[1]

@@ -31,7 +31,8 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
     "kubesim.apiserver": [
         {"audit", "kindversions", "parts", "validation"},
         {"options", "podvalidation", "registry"},
-        {"access", "admission", "core", "printers", "schema", "typedverbs"},
+        {"core"},
+        {"access", "admission", "printers", "schema", "typedverbs"},
         {"fieldmanager", "kindrules", "patch", "watching"},
         {"kinds"},
         {"clusterkinds", "storagekinds"},

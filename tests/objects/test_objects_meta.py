@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from random import Random
 
 import pytest
@@ -115,15 +114,6 @@ def test_ownership_is_by_uid() -> None:
     }
     loose = {"metadata": {"ownerReferences": [meta.owner_reference(WEB, controller=False)]}}
     assert meta.controller_of(loose) is None and not meta.is_owned_by(loose, WEB)
-
-
-def test_uids_look_like_random_uuids_and_repeat_with_the_seed() -> None:
-    """Version 4, RFC variant; same stream, same uids."""
-    first = [meta.new_uid(Random(3)) for _ in range(1)] + [meta.new_uid(Random(4))]
-    for text in first:
-        parsed = uuid.UUID(text)
-        assert str(parsed) == text and parsed.version == 4 and parsed.variant == uuid.RFC_4122
-    assert meta.new_uid(Random(3)) == first[0] != first[1]
 
 
 def test_suffixes_use_kubernetes_alphabet() -> None:

@@ -18,11 +18,12 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 
 from kubesim.apiserver.access.attributes import User, account_user
+from kubesim.apiserver.core import new_uid
 from kubesim.apiserver.registry import ServerView
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.errors import BadRequest, Conflict, Invalid, NotFound
 from kubesim.objects.frozen import Document, ReadOnlyDocument
-from kubesim.objects.meta import name_of, namespace_of, new_uid, uid_of
+from kubesim.objects.meta import name_of, namespace_of, uid_of
 
 ISSUER = AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 GROUP, KIND = "authentication.k8s.io", "TokenRequest"

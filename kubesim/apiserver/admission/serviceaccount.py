@@ -22,7 +22,7 @@ from collections.abc import Iterator
 
 from kubesim.apiserver.registry import ServerView
 from kubesim.errors import Forbidden
-from kubesim.objects.frozen import Document, ReadOnlyDocument, freeze, objects_in, thaw
+from kubesim.objects.frozen import Document, freeze, objects_in, thaw
 from kubesim.objects.meta import SUFFIX_ALPHABET, name_of
 from kubesim.objects.wellknown import DEFAULT_ACCOUNT, MIRROR_ANNOTATION, ROOT_CA, TOKEN_VOLUME
 
@@ -51,7 +51,7 @@ SOURCES = freeze(
     }
 )
 NO_ACCOUNT: Document = {}
-_TOKEN_NAME = re.compile(rf"{TOKEN_VOLUME}[{SUFFIX_ALPHABET}]{{5}}")
+TOKEN_NAME = re.compile(rf"{TOKEN_VOLUME}[{SUFFIX_ALPHABET}]{{5}}")
 
 
 def set_account(api: ServerView, pod: Document) -> None:
@@ -120,29 +120,6 @@ def _suffix(uid: str) -> str:
         number, index = divmod(number, len(SUFFIX_ALPHABET))
         letters += SUFFIX_ALPHABET[index]
     return letters
-
-
-def token_volume(spec: ReadOnlyDocument) -> str:
-    """Return the name of a pod's volume with its token, if that is its only volume; otherwise "".
-
-    Most pods have no other volume: validation need not look at this one.
-    """
-    volumes = spec.get("volumes")
-    if not isinstance(volumes, list) or len(volumes) != 1:
-        return ""
-    name = volumes[0].get("name")
-    is_token = volumes[0].get("projected") == SOURCES and len(volumes[0]) == 2
-    return name if is_token and _TOKEN_NAME.fullmatch(name or "") else ""
-
-
-def is_token_mount(mounts: object, volume: str) -> bool:
-    """Whether a container mounts the volume with the token, as admission does it, and nothing else.
-
-    Args:
-        mounts: volumeMounts of the container.
-        volume: name of the volume.
-    """
-    return mounts == [{"name": volume, "readOnly": True, "mountPath": MOUNT_PATH}]
 
 
 def _account_of(api: ServerView, pod: Document) -> Document:

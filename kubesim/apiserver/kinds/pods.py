@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver.admission import priority, runtimeclass
 from kubesim.apiserver.admission.serviceaccount import (
+    MOUNT_PATH,
+    SOURCES,
+    TOKEN_NAME,
     is_mirror,
-    is_token_mount,
     set_account,
-    token_volume,
 )
 from kubesim.apiserver.podvalidation.containers import (
     MESSAGE_POLICIES,
@@ -166,7 +167,7 @@ def validate_pod_spec(spec: PodSpecDict, path: str, errors: FieldErrors) -> None
         errors: collects the errors.
     """
     fields: ReadOnlyDocument = spec
-    token = token_volume(spec) if fields.get("volumes") else ""
+    token = _token_volume(spec) if fields.get("volumes") else ""
     for field, rule in FIRST_RULES:
         if fields.get(field) and not (token and field == "volumes"):
             rule(spec, path, errors)
@@ -202,6 +203,21 @@ def validate_pod_spec(spec: PodSpecDict, path: str, errors: FieldErrors) -> None
         errors.not_supported(f"{path}.preemptionPolicy", preemption, PREEMPTION_POLICIES)
 
 
+def _token_volume(spec: ReadOnlyDocument) -> str:
+    """Return the name of the token's volume if a pod has no other, as most pods, or ""."""
+    volumes = spec.get("volumes")
+    if not isinstance(volumes, list) or len(volumes) != 1:
+        return ""
+    name = volumes[0].get("name")
+    is_token = volumes[0].get("projected") == SOURCES and len(volumes[0]) == 2
+    return name if is_token and TOKEN_NAME.fullmatch(name or "") else ""
+
+
+def _is_token_mount(mounts: object, volume: str) -> bool:
+    """Whether a container mounts the token's volume, as admission does it, and nothing else."""
+    return mounts == [{"name": volume, "readOnly": True, "mountPath": MOUNT_PATH}]
+
+
 def _validate_containers(spec: PodSpecDict, path: str, token: str, errors: FieldErrors) -> None:
     if not spec.get("containers"):
         errors.required(f"{path}.containers")
@@ -214,7 +230,7 @@ def _validate_containers(spec: PodSpecDict, path: str, token: str, errors: Field
             _validate_container(container, place, names, errors)
             for name, rule in rules:
                 if container.get(name):
-                    if token and name == "volumeMounts" and is_token_mount(container[name], token):
+                    if token and name == "volumeMounts" and _is_token_mount(container[name], token):
                         continue
                     rule(container, place, spec, errors)
                     has_ports = has_ports or name == "ports"

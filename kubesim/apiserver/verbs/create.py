@@ -277,7 +277,7 @@ class ObjectCreator:
                 new["status"] = thaw(kind.zero_status)
         elif "status" in new:
             self._path.drop_unknown(kind, new)
-        metadata["uid"] = meta.new_uid(core.uid_stream(kind))
+        metadata["uid"] = core.new_uid(kind)
         base = "" if metadata.get("name") else metadata.get("generateName")
         for attempt in range(1, GENERATE_ATTEMPTS + 1):
             if base and isinstance(base, str):
