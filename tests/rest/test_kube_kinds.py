@@ -146,6 +146,10 @@ def test_events_are_served_in_two_groups(ask: Kube) -> None:
         "metadata": {"name": "e"},
         "regarding": {"kind": "Pod", "name": "web", "namespace": "default"},
         "note": "Started",
+        "reason": "Started",
+        "action": "Starting",
+        "reportingController": "example.com/controller",
+        "reportingInstance": "one",
         "eventTime": "2025-01-01T00:00:00.000000Z",
     }
     created = ask("POST", path, event)
