@@ -95,7 +95,8 @@ solved: $(READY)
 	$(BIN)/python -m pytest -q -n auto -m notebook tests/notebooks
 
 docs: $(READY)  ## build the documentation site into site/, in strict mode
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --clean
+	@# Not --quiet: strict mode counts the warnings that are printed.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --clean
 
 browser: $(READY)  ## a real JupyterLab in headless Chromium (skipped with a reason where there is none)
 	@# A browser on a busy machine may time out: what failed is tried once more, alone. A test opens
