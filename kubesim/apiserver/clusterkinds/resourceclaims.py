@@ -58,6 +58,13 @@ def default_claim_template(template: Document) -> None:
         _default_devices(template["spec"].get("spec"))
 
 
+def default_device_class(device_class: Document) -> None:
+    """Drop extendedResourceName: the feature DRAExtendedResource is off by default in 1.34."""
+    spec = device_class.get("spec")
+    if isinstance(spec, dict):
+        spec.pop("extendedResourceName", None)
+
+
 def validate_claim(claim: Document, errors: FieldErrors) -> None:
     """Validate the devices that a ResourceClaim asks for."""
     _validate_devices((claim.get("spec") or {}).get("devices") or {}, "spec.devices", errors)
@@ -266,6 +273,7 @@ KINDS = (
         "deviceclasses",
         group=GROUP,
         namespaced=False,
+        default=default_device_class,
         validate=validate_device_class,
         kept=WHAT,
         status=False,

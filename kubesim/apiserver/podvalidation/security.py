@@ -27,7 +27,7 @@ _SYSCTL = re.compile(SYSCTL_FORMAT.replace("$", r"\Z"), re.ASCII)
 POLICIES = {
     "fsGroupChangePolicy": ("Always", "OnRootMismatch"),
     "supplementalGroupsPolicy": ("Merge", "Strict"),
-    "seLinuxChangePolicy": ("MountOption", "Recursive"),
+    "seLinuxChangePolicy": ("Recursive",),  # MountOption needs SELinuxMount, which is off
 }
 
 

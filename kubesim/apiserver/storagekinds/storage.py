@@ -147,6 +147,8 @@ def default_driver(driver: Document) -> None:
             fill(spec, field, False)
         fill(spec, "fsGroupPolicy", GROUP_POLICIES[2])
         fill(spec, "volumeLifecycleModes", ["Persistent"])
+        # Its feature, MutableCSINodeAllocatableCount, is off by default in 1.34.
+        spec.pop("nodeAllocatableUpdatePeriodSeconds", None)
 
 
 def validate_driver(driver: Document, errors: FieldErrors) -> None:
