@@ -53,8 +53,14 @@ def check_exposure(host: str, token: str | None, users: Sequence[User]) -> None:
         users: users with tokens of their own.
 
     Raises:
-        BadRequest: another host than loopback without a token, or with a short one.
+        BadRequest: another host than loopback without a token, or with a short one; a token beside
+            users, of which no request can carry both.
     """
+    if token and users:
+        raise BadRequest(
+            "a token and users exclude each other: a request carries the token of a user",
+            hint='leave token= (--token) out; a user in the group "system:masters" may do all',
+        )
     if host in LOOPBACK_ADDRESSES:
         return
     if not token and not users:
@@ -80,7 +86,7 @@ class RestServer:
         analytics: the log that /api/logs returns; internal errors are added to it.
         allowed_hosts, allowed_origins: further ones in addition to loopback, for proxies and hubs.
         token: bearer token that every request must carry; needed for other hosts than loopback.
-        users: users with their own tokens and rules, in place of `token` (see `users`).
+        users: users with their own tokens and rules (see `users`); then `token` is left out.
         tls: speak TLS, with a new self-signed certificate.
         read_only: reject every request that would change something.
         statistics: returns the counts of the components, for /metrics.

@@ -39,6 +39,16 @@ def test_a_short_token_is_refused_where_others_can_guess_it() -> None:
         cluster.serve("127.0.0.1", token="x")
 
 
+def test_a_token_beside_users_is_refused() -> None:
+    """No request could carry both: everybody was locked out."""
+    users = [User("a", token="long-enough-of-a")]
+    with (
+        Cluster(0, hpa=False) as cluster,
+        pytest.raises(BadRequest, match="a token and users exclude each other"),
+    ):
+        cluster.serve(token="long-enough", users=users)
+
+
 @pytest.mark.live
 def test_an_open_server_without_tls_says_so() -> None:
     """One warning in the log, which `serve` prints."""
