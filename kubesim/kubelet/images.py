@@ -9,7 +9,7 @@ Two rules hold in both cases:
 
 * An image whose tag or last name part is ``does-not-exist`` or ``missing`` is in no registry:
   ErrImagePull, then ImagePullBackOff, 10 s to 300 s.
-* A malformed reference is InvalidImageName, and is not tried again.
+* A malformed reference is InvalidImageName: no registry is asked.
 
 >>> pulls = ImagePulls(mb_per_second=10, base_seconds=1, sizes={"web:1": 50_000_000})
 >>> pulls.size("web:1"), pulls.seconds("web:1")

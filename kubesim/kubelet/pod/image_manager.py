@@ -12,6 +12,7 @@ from kubesim.kubelet.pod import records
 from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.context import PodContext
 from kubesim.kubelet.pod.status import PodStatusManager
+from kubesim.kubelet.process.configuration import RETRY_SECONDS
 
 SYNC_SECONDS = 1.0  # from the failure to the kubelet's next sync, which finds the back-off
 
@@ -55,24 +56,27 @@ class ImageManager:
         if not valid_reference(image):
             error = f'couldn\'t parse image name "{image}": invalid reference format'
             message = f'Failed to apply default image tag "{image}": {error}'
-            self._fail_for_good(container, "InvalidImageName", "InspectFailed", message)
+            self._fail(container, "InvalidImageName", "InspectFailed", message)
         elif policy == "Never":
             message = f'Container image "{image}" is not present with pull policy of Never'
-            self._fail_for_good(container, "ErrImageNeverPull", "ErrImageNeverPull", message)
+            self._fail(container, "ErrImageNeverPull", "ErrImageNeverPull", message)
         else:
             container.hold()
             self._context.event("Normal", "Pulling", f'Pulling image "{image}"', container)
             self._pull(image, lambda result: self._pulled(container, image, result))
 
-    def _fail_for_good(
-        self, container: ContainerState, reason: str, event: str, message: str
-    ) -> None:
-        """Make a container wait that no further attempt can start."""
+    def _fail(self, container: ContainerState, reason: str, event: str, message: str) -> None:
+        """Make a container wait without a pull; each sync of its pod looks again.
+
+        Source: pkg/kubelet/pod_workers.go (completeWork: a failed sync is repeated after
+        backOffPeriod). Another pod may have brought the image by then.
+        """
         container.hold()
         container.wait(reason, message)
+        self._context.call_later(container, RETRY_SECONDS, lambda: self._pull_again(container))
         self._context.event("Warning", event, message, container)
         self._context.event("Warning", "Failed", f"Error: {reason}", container)
-        self._decide(container, reason, message, 0.0)
+        self._decide(container, reason, message, RETRY_SECONDS)
 
     def _pulled(self, container: ContainerState, image: str, result: Pulled) -> None:
         if not container.busy or container.image != image:

@@ -249,6 +249,15 @@ def probe_record(
     )
 
 
+IMAGE_REMEDY = "its image were one that exists (a name that is not :does-not-exist)"
+IMAGE_REMEDIES = {
+    "ErrImageNeverPull": "another pod brought the image to this node, or its imagePullPolicy were"
+    " IfNotPresent (in the template, or of a new pod)",
+    "InvalidImageName": "its image were a reference such as nginx:1.27 (registry/name:tag, the"
+    " name in lower case)",
+}
+
+
 def image_record(
     now: float,
     pod: PodDict,
@@ -273,7 +282,7 @@ def image_record(
         f"container {container} has no image: {reason}",
         RuleStep("image", {"next_try_seconds": wait}, message, IMAGES),
         binding="image",
-        would_change_if="its image were one that exists (a name that is not :does-not-exist)",
+        would_change_if=IMAGE_REMEDIES.get(reason, IMAGE_REMEDY),
         data={"reason": reason},
     )
 
