@@ -275,6 +275,9 @@ def shortcut_changes(
     ]
 
 
+NO_REQUEST = "missing request for "  # in the message of a failed metric
+
+
 def failed_changes(observation: Observation, weighed: MetricsResult) -> list[Change]:
     """Return what has to be corrected before a failed pass can change anything."""
     if observation.selector_problem:
@@ -282,7 +285,10 @@ def failed_changes(observation: Observation, weighed: MetricsResult) -> list[Cha
         return [Change("selector", 0, observation.current, text)]
     if weighed.failure is None:
         return [Change("metric", 0, observation.current, "the HPA had a metric")]
-    text = f"{weighed.failure.metric.described()} could be read"
+    metric = weighed.failure.metric
+    text = f"{metric.described()} could be read"
+    if NO_REQUEST in str(weighed.failure.error):
+        text = f"each container that counts had resources.requests.{metric.name} in its template"
     return [Change("metric", 0, observation.current, text)]
 
 

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING
 
 from kubesim.apiserver import ResourceEvent
 from kubesim.client import Controller, RuleStep, Tools
-from kubesim.controllers.cronjob.plan import SOURCE, CronPlan, CronSpec, beyond_history_limit, plan
+from kubesim.controllers.cronjob.plan import (
+    SOURCE,
+    STILL_RUNNING,
+    CronPlan,
+    CronSpec,
+    beyond_history_limit,
+    plan,
+)
 from kubesim.controllers.job.facts import final_condition
 from kubesim.errors import AlreadyExists, NotFound, StatusError
 from kubesim.objects import meta
@@ -220,6 +227,11 @@ class CronJobController(Controller):
         change = f"the next start is due (in {plan.wait or 0:g} s), or the spec changes"
         if spec.get("suspend"):
             change = "spec.suspend were false"
+        elif plan.reason == STILL_RUNNING:
+            change = (
+                "the Job that runs ended: the last missed start is then made up for, unless its "
+                "startingDeadlineSeconds are over; or concurrencyPolicy were Allow or Replace"
+            )
         elif plan.wait is None:
             change = "spec.schedule named a time that comes, or the spec changes otherwise"
         self.decide(

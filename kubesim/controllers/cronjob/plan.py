@@ -22,6 +22,7 @@ from kubesim.objects.cron import Schedule
 if TYPE_CHECKING:
     from kubesim.objects.types import JobDict
 
+STILL_RUNNING = "the previous Job is not finished"
 MANY_MISSED = 100  # above it an Event is recorded
 SOURCE = "https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/"
 
@@ -126,7 +127,7 @@ def plan(
     if spec.policy == "Forbid" and active:
         message = "Not starting job because prior execution is running and concurrency policy is "
         event = ("Normal", "JobAlreadyActive", f"{message}Forbid")
-        return CronPlan(reason="the previous Job is not finished", event=event, wait=wait)
+        return CronPlan(reason=STILL_RUNNING, event=event, wait=wait)
     replace = spec.policy == "Replace" and active > 0
     return CronPlan(due.latest, replace, "a start is due", event, wait)
 

@@ -100,9 +100,9 @@ def way_out_of_unmanaged(healthy: int) -> str:
 
     Percentages and maxUnavailable need the replicas of a controller; a number of pods does not.
     """
-    least = max(healthy - 1, 0)
+    number = f"{healthy - 1} or less" if healthy > 1 else "0"
     return (
-        f"spec.minAvailable were a number of pods ({least} or less) in place of the rule, or a "
+        f"spec.minAvailable were a number of pods ({number}) in place of the rule, or a "
         "controller with a scale subresource owned the pods"
     )
 

@@ -10,13 +10,27 @@ from kubesim.ctl.diagnosis.attachments import unattached_pod
 from kubesim.ctl.diagnosis.deletion import held_by_finalizers, held_pod
 from kubesim.ctl.diagnosis.facts import ApiObject, Diagnosis, Facts
 from kubesim.ctl.diagnosis.pods import failed_pod, gated_pod
+from kubesim.ctl.diagnosis.readiness import unready_pod
 from kubesim.ctl.diagnosis.services import unanswered_service
-from kubesim.ctl.diagnosis.workloads import waiting_job, waiting_statefulset
+from kubesim.ctl.diagnosis.volumes import released_volume
+from kubesim.ctl.diagnosis.workloads import (
+    kept_daemon_pods,
+    kept_revisions,
+    waiting_job,
+    waiting_statefulset,
+)
 from kubesim.objects import meta
 from kubesim.objects.references import Reference
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import JobDict, PodDict, ServiceDict, StatefulSetDict
+    from kubesim.objects.types import (
+        DaemonSetDict,
+        JobDict,
+        PersistentVolumeDict,
+        PodDict,
+        ServiceDict,
+        StatefulSetDict,
+    )
 
 KUBELET = "kubelet"
 
@@ -44,16 +58,23 @@ def _diagnosis(facts: Facts, kind: str, obj: ApiObject, *, recorded: bool) -> Di
     Args:
         facts: what there is.
         kind, obj: the object.
-        recorded: the newest decision is the kubelet's, so it says why a pod has failed.
+        recorded: the newest decision is the kubelet's, so it says why a pod has failed, or which of
+            its probes fails.
     """
     if kind == "Pod":
         pod = cast("PodDict", obj)
         waiting = held_pod(facts, pod) or gated_pod(pod) or unattached_pod(facts, pod)
+        waiting = waiting or unready_pod(facts, pod, recorded=recorded)
         return waiting or (None if recorded else failed_pod(pod))
     if meta.is_terminating(obj) and kind != "Namespace":
         return held_by_finalizers(facts, obj)
     if kind == "StatefulSet":
-        return waiting_statefulset(facts, cast("StatefulSetDict", obj))
+        statefulset = cast("StatefulSetDict", obj)
+        return waiting_statefulset(facts, statefulset) or kept_revisions(facts, statefulset)
+    if kind == "DaemonSet":
+        return kept_daemon_pods(cast("DaemonSetDict", obj))
+    if kind == "PersistentVolume":
+        return released_volume(cast("PersistentVolumeDict", obj))
     if kind == "Job":
         return waiting_job(facts, cast("JobDict", obj))
     if kind == "Service":

@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 
 DEBUG = "https://kubernetes.io/docs/tasks/debug/debug-application/debug-service/"
 MOST_PODS = 5  # that a text names
+# Labels that controllers set: they change with a template, or differ from pod to pod.
+CONTROLLERS_LABELS = frozenset(
+    (
+        "pod-template-hash",
+        "controller-revision-hash",
+        "pod-template-generation",
+        "statefulset.kubernetes.io/pod-name",
+        "apps.kubernetes.io/pod-index",
+        "batch.kubernetes.io/job-completion-index",
+        "batch.kubernetes.io/controller-uid",
+        "controller-uid",
+    )
+)
 
 
 def unanswered_service(facts: Facts, service: ServiceDict) -> Diagnosis | None:
@@ -75,7 +88,7 @@ def _nothing_selected(
     steps = [RuleStep("select", {"selector": shown, "pods": len(pods)}, "0 pods match", DEBUG)]
     way_out = f"a pod in namespace {namespace} had the labels {shown}"
     if nearest is not None:
-        labels = meta.labels_of(nearest)
+        labels = _own_labels(nearest)
         values = {key: labels[key] for key in selector if key in labels} or dict(labels)
         alike = [pod for pod in pods if values.items() <= dict(meta.labels_of(pod)).items()]
         names = ", ".join(sorted(meta.name_of(pod) for pod in alike)[:MOST_PODS])
@@ -94,14 +107,20 @@ def _nearest(selector: Mapping[str, str], pods: Sequence[PodDict]) -> PodDict | 
     """Return the pod whose labels come nearest to a selector; None if no pod has labels."""
 
     def likeness(pod: PodDict) -> tuple[int, int, int]:
-        labels = meta.labels_of(pod)
+        labels = _own_labels(pod)
         equal = sum(labels.get(key) == value for key, value in selector.items())
         same_key = sum(key in labels for key in selector)
         alike = sum(_common(labels.get(key, ""), value) for key, value in selector.items())
         return equal, same_key, alike
 
-    labelled = sorted((pod for pod in pods if meta.labels_of(pod)), key=meta.name_of)
+    labelled = sorted((pod for pod in pods if _own_labels(pod)), key=meta.name_of)
     return max(labelled, key=likeness, default=None)
+
+
+def _own_labels(pod: PodDict) -> dict[str, str]:
+    """Return the labels by which a Service may select a pod for long."""
+    labels = meta.labels_of(pod)
+    return {key: value for key, value in labels.items() if key not in CONTROLLERS_LABELS}
 
 
 def _common(one: str, other: str) -> int:
@@ -141,15 +160,15 @@ def _no_such_port(
     if not declared and field == "containerPort":
         return None  # a program may listen on a port that is not declared
     ports = ", ".join(sorted({f"{n} ({p})" if n else str(p) for n, p in declared})) or "none"
-    effect = "so it has no endpoints for this port"
+    effect = "it has no endpoints for this port"
     if field == "containerPort":
-        effect = "so nothing answers, unless a program listens on a port that is not declared"
+        effect = "nothing answers, unless a program listens on a port that is not declared"
     other = next((name or number for name, number in declared), None)
     way_out = f"a container had a port with the {field} {target}"
     if other is not None:
         way_out += f", or targetPort were {other}"
     return Diagnosis(
-        f"targetPort {target} of port {port['port']} is no port of its pods, {effect}",
+        f"targetPort {target} of port {port['port']} is no port of its pods, so {effect}",
         (RuleStep("target port", {"targetPort": target, "declared": ports}, effect, DEBUG),),
         f"spec.ports: targetPort {target}",
         way_out,

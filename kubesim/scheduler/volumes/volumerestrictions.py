@@ -119,7 +119,12 @@ class VolumeRestrictions:
         ):
             return Status.unschedulable(DISK_CONFLICT)
         kept: RestrictionState = state[self.name]
-        return Status.unschedulable(POD_CONFLICT) if kept.users > 0 else SUCCESS
+        if kept.users <= 0:
+            return SUCCESS
+        claims = ", ".join(sorted(kept.exclusive))
+        return Status.unschedulable(POD_CONFLICT).with_help(
+            f"the pod that uses the claim {claims} ends or is deleted (ReadWriteOncePod: one pod)"
+        )
 
     def hint(self, pod: PodDict, event: ClusterEvent) -> bool:
         """Return whether a pod with the same volumes was deleted, or a claim was added."""
