@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+DISCARDED = "Unknown stream id"
 PATIENCE_SECONDS = 60
 ALL = "KUBESIM_ALL_KUBECTL"  # set: the tests try every version there is
 MIDDLE = (1, 30)  # between the two edges: exec by websocket begins here
@@ -64,6 +65,18 @@ class Kubectl:
         }
 
     def __call__(self, *words: str, stdin: str | None = None, **environment: str) -> Result:
+        result = self._run(words, stdin, environment)
+        # kubectl before 1.34 may discard the output of an exec while it sets up its streams, on a
+        # machine that is busy enough (kubernetes/kubernetes#131189). It says so.
+        for _ in range(3):
+            if DISCARDED not in result.err:
+                break
+            result = self._run(words, stdin, environment)
+        return result
+
+    def _run(
+        self, words: tuple[str, ...], stdin: str | None, environment: dict[str, str]
+    ) -> Result:
         done = subprocess.run(
             [*self._start, *words],
             input=stdin,

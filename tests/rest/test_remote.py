@@ -13,6 +13,10 @@ import pytest
 from kube_http import PODS, Kube, kube
 
 from kubesim import Cluster
+from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
+from kubesim.clock import VirtualClock
+from kubesim.rest.remote.execute import HEAD_START_SECONDS, CommandSource
+from kubesim.rest.remote.session import ShellSession
 from kubesim.rest.remote.websocket import (
     BINARY,
     CLOSE,
@@ -23,6 +27,7 @@ from kubesim.rest.remote.websocket import (
     STDIN,
     V4,
     V5,
+    FrameReader,
 )
 
 pytestmark = pytest.mark.live
@@ -259,3 +264,29 @@ def test_input_for_what_does_not_run_is_refused(served: tuple[Cluster, Kube]) ->
         reply = ask("POST", f"{PODS}/auto-pod-0/{part}")
         assert (reply.status, reply.body["reason"]) == (400, "BadRequest")
         assert reply.body["message"] == "container x is not valid for pod auto-pod-0"
+
+
+def test_no_output_comes_before_a_program_could_have_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """kubectl before 1.34 discards what comes while it sets up its streams."""
+    wall = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: wall[0])
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    reader = FrameReader(ours)
+
+    def run(command: Any, stdin: str) -> CommandResult:
+        return CommandResult((OutputChunk(0.0, 1, "hi\n"),), 0, 0.0)
+
+    sources: list[Any] = [
+        CommandSource(lambda stdin: run((), stdin), VirtualClock(), reader, waits=False),
+        CommandSource(lambda stdin: run((), stdin), VirtualClock()),
+        ShellSession(run, "sh", reader, VirtualClock(), terminal=True),
+    ]
+    assert [source.pull(0) for source in sources] == [b"", b"", b""]
+    wall[0] += HEAD_START_SECONDS
+    parts = [source.pull(0) for source in sources]
+    assert all(text in part for text, part in zip((b"hi", b"hi", b"# "), parts, strict=True))
+    ours.close()
+    theirs.close()

@@ -35,6 +35,9 @@ from kubesim.rest.remote.websocket import (
 )
 
 LINGER_SECONDS = 1.0  # for the client to close the connection
+HEAD_START_SECONDS = 0.05
+"""Wall time before the first output, as a container runtime takes to start a program. kubectl
+before 1.34 discards what comes while it sets up its streams (kubernetes/kubernetes#131189)."""
 INPUT_BYTES = 1024 * 1024
 END_OF_INPUT = b"\x04"  # Ctrl-D on a terminal
 SHELLS = frozenset({"sh", "bash", "ash", "dash"})
@@ -174,13 +177,14 @@ class CommandSource:
         self._end: tuple[float, int] | None = None
         self._until: float | None = None
         self._started = False
+        self._first_output = time.monotonic() + HEAD_START_SECONDS
         if reader is None or not waits:
             self._start()
 
     def pull(self, waiting: int) -> bytes:
         """Return the output that is due; end the stream LINGER_SECONDS after the exit status."""
         data = self._read() if self._reader is not None else b""
-        if not self._started:
+        if not self._started or time.monotonic() < self._first_output:
             return data
         elapsed = self._clock.now() - self._began
         while self._chunks and self._chunks[0].second <= elapsed:

@@ -16,7 +16,13 @@ from math import inf
 
 from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
 from kubesim.clock.base import Clock
-from kubesim.rest.remote.execute import INPUT_BYTES, Runner, closing_frames, output_frames
+from kubesim.rest.remote.execute import (
+    HEAD_START_SECONDS,
+    INPUT_BYTES,
+    Runner,
+    closing_frames,
+    output_frames,
+)
 from kubesim.rest.remote.websocket import CLOSE, STDIN, STDOUT, FrameReader, channel_frames
 
 MARK, NEXT = "\x1e", "\x1f"  # before what is carried over, and between its parts
@@ -57,9 +63,12 @@ class ShellSession:
         self._greeted = not terminal
         self._begun = terminal  # commands are run: no whole script is expected any more
         self._script_text, self._first_input = "", 0.0
+        self._first_output = time.monotonic() + HEAD_START_SECONDS
 
     def pull(self, waiting: int) -> bytes:
         """Return echoes, output that is due, and prompts; at the end, the exit status."""
+        if time.monotonic() < self._first_output:
+            return b""
         data = self._read()
         if not self._greeted:
             self._greeted = True
