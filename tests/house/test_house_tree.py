@@ -79,7 +79,8 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"explain", "node", "rollout"},
     ],
     "kubesim.kubelet": [
-        {"admission", "images", "network", "shell", "stages", "usage"},
+        {"admission", "images", "network", "stages", "text", "usage"},
+        {"shell"},
         {"nodeobject", "process"},
         {"volumemanager"},
         {"config", "nodestatus", "pod"},

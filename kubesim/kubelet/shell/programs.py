@@ -14,8 +14,8 @@ from collections.abc import Callable
 from kubesim.bytetext import bytes_of
 from kubesim.kubelet.shell.archives import ARCHIVE_PROGRAMS
 from kubesim.kubelet.shell.arithmetic import evaluate
+from kubesim.kubelet.shell.editors import EDITOR_PROGRAMS
 from kubesim.kubelet.shell.files import FileError
-from kubesim.kubelet.shell.formats import format_date, format_printf, interpret_escapes
 from kubesim.kubelet.shell.state import Call, Program
 from kubesim.kubelet.shell.steps import (
     SIGTERM_EXIT,
@@ -30,6 +30,7 @@ from kubesim.kubelet.shell.steps import (
     line,
 )
 from kubesim.kubelet.shell.textprograms import TEXT_PROGRAMS
+from kubesim.kubelet.text.formats import format_date, format_printf, interpret_escapes
 
 UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 FOREVER = 10.0**9  # seconds: `sleep infinity`
@@ -382,5 +383,6 @@ PROGRAMS: dict[str, Program] = {
     "xargs": _xargs,
     "yes": _yes,
     **ARCHIVE_PROGRAMS,
+    **EDITOR_PROGRAMS,
     **TEXT_PROGRAMS,
 }

@@ -1,14 +1,10 @@
-"""Programs that read lines: `cat`, `head`, `grep`, `sort` and others.
-
-`grep` knows plain strings with `.`, and `^` and `$` at their ends, and no other regular
-expressions: Python's can be made to take exponential time.
+"""Programs that read lines: `cat`, `head`, `sort` and others.
 
 Source: IEEE Std 1003.1-2017, Utilities.
 """
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Generator
 
@@ -34,7 +30,7 @@ MAX_LINES = 100_000
 FOLLOW_SECONDS = 3_600.0  # between two polls of `tail -f`
 
 
-def _options(call: Call, with_value: str = "") -> tuple[dict[str, str], list[str]]:
+def parse_options(call: Call, with_value: str = "") -> tuple[dict[str, str], list[str]]:
     """Split arguments into options and operands.
 
     Args:
@@ -60,7 +56,7 @@ def _options(call: Call, with_value: str = "") -> tuple[dict[str, str], list[str
     return options, operands
 
 
-class _Inputs:
+class LineReader:
     """The files that a program reads one after the other, or its standard input.
 
     Args:
@@ -112,8 +108,8 @@ class _Inputs:
 
 
 def _cat(call: Call) -> Run:
-    options, operands = _options(call)
-    inputs = _Inputs(call, operands)
+    options, operands = parse_options(call)
+    inputs = LineReader(call, operands)
     yield from inputs.errors
     number = 0
     while text := (yield from inputs.next_line()):
@@ -131,12 +127,12 @@ def _count_of(call: Call, options: dict[str, str]) -> int | None:
 
 
 def _head(call: Call) -> Run:
-    options, operands = _options(call, "nc")
+    options, operands = parse_options(call, "nc")
     count = _count_of(call, options)
     if count is None:
         yield complaint(f"head: invalid number '{options['n'][:40]}'")
         return 1
-    inputs = _Inputs(call, operands)
+    inputs = LineReader(call, operands)
     yield from inputs.errors
     if "c" in options and options["c"].isdigit():
         text = "\n".join((yield from inputs.all_lines()))
@@ -151,16 +147,20 @@ def _head(call: Call) -> Run:
 
 
 def _tail(call: Call) -> Run:
-    options, operands = _options(call, "n")
+    options, operands = parse_options(call, "n")
     count = _count_of(call, options)
     if count is None:
         yield complaint(f"tail: invalid number '{options['n'][:40]}'")
         return 1
-    inputs = _Inputs(call, operands)
+    inputs = LineReader(call, operands)
     yield from inputs.errors
-    lines: deque[str] = deque(maxlen=min(count, MAX_LINES))
+    skipped = count - 1 if options.get("n", "").startswith("+") else 0
+    lines: deque[str] = deque(maxlen=MAX_LINES if skipped else min(count, MAX_LINES))
     while text := (yield from inputs.next_line()):
-        lines.append(text)
+        if skipped > 0:
+            skipped -= 1
+        else:
+            lines.append(text)
     yield Output(STDOUT, "".join(lines))
     while {"f", "F"} & set(options):
         yield Sleep(FOLLOW_SECONDS)
@@ -168,8 +168,8 @@ def _tail(call: Call) -> Run:
 
 
 def _wc(call: Call) -> Run:
-    options, operands = _options(call)
-    inputs = _Inputs(call, operands)
+    options, operands = parse_options(call)
+    inputs = LineReader(call, operands)
     yield from inputs.errors
     lines = words = size = 0
     while text := (yield from inputs.next_line()):
@@ -182,83 +182,47 @@ def _wc(call: Call) -> Run:
     return inputs.code
 
 
-def _grep(call: Call) -> Run:
-    options, operands = _options(call, "e")
-    pattern = options["e"] if "e" in options else (operands.pop(0) if operands else "")
-    begins, ends = pattern.startswith("^"), pattern.endswith("$") and not pattern.endswith("\\$")
-    plain = pattern[int(begins) : len(pattern) - int(ends)]
-    dots: re.Pattern[str] | None = None
-    if "F" in options:
-        begins = ends = False
-        plain = pattern
-    elif set(plain) & set(".*[]+?(){}|\\"):
-        unescaped = plain.replace("\\.", "")
-        if set(unescaped) & set("*[]+?(){}|\\"):
-            yield complaint(f"grep: {pattern[:40]!r}: regular expressions are not simulated")
-            return USAGE_ERROR
-        if "." in unescaped:  # any character; without repetitions this takes linear time
-            parts = (re.escape(part).replace("\\.", ".") for part in plain.split("\\."))
-            text = "\\A" * begins + "\\.".join(parts) + "\\Z" * ends
-            dots = re.compile(text, re.IGNORECASE if "i" in options else 0)
-        plain = plain.replace("\\.", ".")
-    inputs = _Inputs(call, operands)
-    yield from inputs.errors
-    if "i" in options:
-        plain = plain.lower()
-    count = 0
-    while text := (yield from inputs.next_line()):
-        body = text.rstrip("\n").lower() if "i" in options else text.rstrip("\n")
-        if dots is not None:
-            matches = dots.search(body) is not None
-        elif begins and ends:
-            matches = body == plain
-        elif begins or ends:
-            matches = body.startswith(plain) if begins else body.endswith(plain)
-        else:
-            matches = plain in body
-        if matches != ("v" in options):
-            count += 1
-            if "q" in options:
-                return 0
-            if "c" not in options:
-                yield line(text.rstrip("\n"))
-    if "c" in options:
-        yield line(str(count))
-    return 0 if count else max(1, 2 * inputs.code)
-
-
 def _sort(call: Call) -> Run:
-    options, operands = _options(call, "kt")
-    inputs = _Inputs(call, operands)
+    options, operands = parse_options(call, "kt")
+    first, _, kind = options.get("k", "1").partition(",")[0].partition(".")
+    digits = first.rstrip("nr")
+    if set(options) - set("nrukts") or kind or not digits.isdigit():
+        yield complaint(f"sort: {' '.join(call.words)[:60]}: not simulated")
+        return USAGE_ERROR
+    flags = {*options, *first[len(digits) :]}
+    inputs = LineReader(call, operands)
     yield from inputs.errors
     lines = yield from inputs.all_lines()
+    at, separator = int(digits[:4]) - 1, options.get("t") or None
+    last = options.get("k", "").partition(",")[2].rstrip("nr")
+
+    def key(text: str) -> tuple[float, str]:
+        fields = text.split(separator)[at : int(last[:4]) if last.isdigit() else None]
+        part = (separator or " ").join(fields) if "k" in options else text
+        return (_leading_number(part), "") if "n" in flags else (0.0, part)
+
+    lines.sort(key=lambda text: (key(text), text), reverse="r" in flags)
     if "u" in options:
-        lines = list(dict.fromkeys(lines))
-    if "n" in options:
-        lines.sort(key=_leading_number)
-    else:
-        lines.sort()
-    if "r" in options:
-        lines.reverse()
+        lines = list({key(text): text for text in reversed(lines)}.values())[::-1]
     yield Output(STDOUT, "".join(f"{each}\n" for each in lines))
     return inputs.code
 
 
-def _leading_number(text: str) -> tuple[float, str]:
+def _leading_number(text: str) -> float:
     digits = ""
     for character in text.strip()[:20]:
         if not (character.isdigit() or character in "-."):
             break
         digits += character
     try:
-        return float(digits), text
+        return float(digits)
     except ValueError:
-        return 0.0, text
+        return 0.0
 
 
 def _uniq(call: Call) -> Run:
-    options, operands = _options(call)
-    inputs = _Inputs(call, operands)
+    options, operands = parse_options(call)
+    inputs = LineReader(call, operands)
     yield from inputs.errors
     lines = yield from inputs.all_lines()
     at = 0
@@ -266,13 +230,14 @@ def _uniq(call: Call) -> Run:
         end = at
         while end < len(lines) and lines[end] == lines[at]:
             end += 1
-        yield line(f"{end - at:7d} {lines[at]}" if "c" in options else lines[at])
+        if not (("d" in options and end - at == 1) or ("u" in options and end - at > 1)):
+            yield line(f"{end - at:7d} {lines[at]}" if "c" in options else lines[at])
         at = end
     return inputs.code
 
 
 def _tee(call: Call) -> Run:
-    options, operands = _options(call)
+    options, operands = parse_options(call)
     files = call.state.files
     code = 0
     paths = [call.state.path(operand) for operand in operands]
@@ -290,7 +255,7 @@ def _tee(call: Call) -> Run:
 
 
 def _tr(call: Call) -> Run:
-    options, operands = _options(call)
+    options, operands = parse_options(call)
     sets = [_character_set(operand) for operand in operands]
     if not sets or (len(sets) < 2 and not {"d", "s"} & set(options)):
         yield complaint("tr: usage: tr [-d] [-s] set1 [set2]")
@@ -341,12 +306,12 @@ def _character_set(text: str) -> str:
 
 
 def _cut(call: Call) -> Run:
-    options, operands = _options(call, "dfc")
+    options, operands = parse_options(call, "dfc")
     positions = _positions(options.get("f") or options.get("c") or "")
     if not positions:
         yield complaint("cut: usage: cut -f list [-d delimiter] | -c list")
         return 1
-    inputs = _Inputs(call, operands)
+    inputs = LineReader(call, operands)
     yield from inputs.errors
     delimiter = options.get("d") or "\t"
     while text := (yield from inputs.next_line()):
@@ -372,12 +337,32 @@ def _positions(text: str) -> list[tuple[int, int]]:
     return ranges
 
 
+def _basename(call: Call) -> Run:
+    words = [word for word in call.words if word not in ("--", "-a")]
+    if not words:
+        yield complaint("basename: missing operand")
+        return 1
+    name = words[0].rstrip("/").rpartition("/")[2] or words[0][:1]
+    suffix = words[1] if len(words) > 1 else ""
+    yield line(name.removesuffix(suffix) if name != suffix else name)
+    return 0
+
+
+def _dirname(call: Call) -> Run:
+    if not call.words:
+        yield complaint("dirname: missing operand")
+        return 1
+    for word in call.words:
+        directory, slash, _ = word.rstrip("/").rpartition("/")
+        yield line(directory.rstrip("/") or ("/" if slash or word[:1] == "/" else "."))
+    return 0
+
+
 TEXT_PROGRAMS: dict[str, Program] = {
+    "basename": _basename,
     "cat": _cat,
     "cut": _cut,
-    "egrep": _grep,
-    "fgrep": _grep,
-    "grep": _grep,
+    "dirname": _dirname,
     "head": _head,
     "sort": _sort,
     "tail": _tail,

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from kubesim.kubelet.shell.steps import OUTPUT_BYTES
+from kubesim.kubelet.text.patterns import MAX_TEXT
 
 ESCAPES = {
     "n": "\n",
@@ -75,7 +75,7 @@ def format_printf(template: str, arguments: Sequence[str]) -> tuple[str, str]:
             pieces.append(text)
         pieces.append(template[position:])
         size += sum(map(len, pieces[-3:]))
-        if not remaining or len(remaining) == before or size > OUTPUT_BYTES:
+        if not remaining or len(remaining) == before or size > MAX_TEXT:
             return "".join(pieces), error
 
 
