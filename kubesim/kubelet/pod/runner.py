@@ -255,7 +255,9 @@ class PodRunner:
         state = self._context.by_name.get(container)
         if state is None or state.state != RUNNING:
             raise BadRequest(f'container not found ("{container}")')
-        result = self._context.programs.run(state.spec, command, stdin)
+        programs = self._context.programs
+        programs.handle_signals(self._starter.signalled)
+        result = programs.run(state.spec, command, stdin)
         return result or not_found(command)
 
     # -- start ------------------------------------------------------------------------------------

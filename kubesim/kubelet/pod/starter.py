@@ -24,6 +24,7 @@ from kubesim.kubelet.process.process import Process
 from kubesim.kubelet.process.volumes import has_sub_path_expression
 from kubesim.usercode import USER_ERRORS
 
+ENDING_SIGNALS = frozenset({"TERM", "INT", "QUIT"})
 START_ERROR_CODE = 128  # exit code of a container whose process could not be started
 
 
@@ -244,6 +245,7 @@ class ContainerStarter:
                 write=lambda _stream, line: container.write_line(pod.now(), line),
                 exited=partial(self._exit, container),
                 foreign=lambda _words: self._default_seconds(container),
+                signals=pod.programs.signals(container.spec),
             )
             container.attach(process)
             pod.call_later(container, 0.0, process.go_on)
@@ -251,6 +253,15 @@ class ContainerStarter:
         seconds = self._default_seconds(container) if seconds is None else seconds
         if seconds is not None:
             pod.call_later(container, seconds, partial(self._exit, container, code))
+
+    def signalled(self, name: str, signal: str) -> None:
+        """End a container whose program, which is not simulated, got a signal; from any thread."""
+        pod = self._context
+        container = next((c for c in pod.containers if c.name == name), None)
+        if container is None or container.process is not None or signal not in ENDING_SIGNALS:
+            return
+        code = container.behaviour.stop_exit_code
+        pod.worker.call_soon(lambda: self._exit(container, code))
 
     def _default_seconds(self, container: ContainerState) -> float | None:
         """Return how long a program runs that is not simulated; None: it is a server."""

@@ -19,12 +19,14 @@ kuberuntime_termination_order.go.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from kubesim.clock.base import Worker
 from kubesim.kubelet.pod.containers import ContainerState
 from kubesim.kubelet.pod.phase import RUNNING, SIDECAR
 from kubesim.kubelet.process.hooks import handler_seconds
+from kubesim.kubelet.process.process import Process
 
 if TYPE_CHECKING:
     from kubesim.objects.types import ContainerDict
@@ -111,6 +113,7 @@ class Stopper:
         "_killing",
         "_now",
         "_pre_stop",
+        "_signalled",
         "_stopping",
         "_worker",
     )
@@ -142,6 +145,7 @@ class Stopper:
         self._exited = exited
         self._changed = changed
         self._done = done
+        self._signalled: set[str] = set()  # containers whose program got SIGTERM
         # By name: the container, since when, and the seconds of its preStop hook.
         self._stopping: dict[str, tuple[ContainerState, float, float]] = {}
 
@@ -178,7 +182,12 @@ class Stopper:
         """Compute when a container is gone, and set the timer for it."""
         container.cancel_timers()
         _, since, pre_stop = self._stopping[container.name]
-        times = stop_times(since, self._deadline, pre_stop, container.behaviour.stop_seconds)
+        process, seconds = container.process, container.behaviour.stop_seconds
+        if process is not None and process.catches_term and not seconds:
+            seconds = inf  # its trap decides
+        times = stop_times(since, self._deadline, pre_stop, seconds)
+        if process is not None and seconds == inf and container.name not in self._signalled:
+            self._signal_later(container, process, times.term_at)
         code = KILL_EXIT_CODE if times.killed else container.behaviour.stop_exit_code
         wait = times.exit_at - self._now()
         if wait <= 0:
@@ -186,6 +195,16 @@ class Stopper:
             return
         timer = self._worker.call_later(wait, lambda: self._stopped_later(container, code))
         container.timers.append(timer)
+
+    def _signal_later(self, container: ContainerState, process: Process, term_at: float) -> None:
+        """Send SIGTERM to a program that has a trap for it."""
+
+        def send() -> None:
+            self._signalled.add(container.name)
+            process.terminate()
+
+        wait = max(0.0, term_at - self._now())
+        container.timers.append(self._worker.call_later(wait, send))
 
     def _stopped(self, container: ContainerState, code: int) -> None:
         self._stopping.pop(container.name, None)

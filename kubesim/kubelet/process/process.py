@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kubesim.clock.base import Timer, Worker
-from kubesim.kubelet.shell.steps import ForeignProgram, Output, Run, Sleep
+from kubesim.kubelet.shell.steps import ForeignProgram, Output, Run, Signals, Sleep
 
 MAX_LINE = 16_384  # characters: longer lines are cut into pieces, as container runtimes do
 
@@ -24,9 +24,20 @@ class Process:
         write: receives the lines.
         exited: called with the exit code.
         foreign: how long other programs run.
+        signals: its traps.
     """
 
-    __slots__ = ("_exited", "_foreign", "_partial", "_run", "_timer", "_worker", "_write", "over")
+    __slots__ = (
+        "_exited",
+        "_foreign",
+        "_partial",
+        "_run",
+        "_signals",
+        "_timer",
+        "_worker",
+        "_write",
+        "over",
+    )
 
     def __init__(
         self,
@@ -36,12 +47,31 @@ class Process:
         write: Write,
         exited: Callable[[int], object],
         foreign: Foreign,
+        signals: Signals | None = None,
     ) -> None:
         self._run, self._worker = run, worker
         self._write, self._exited, self._foreign = write, exited, foreign
         self._partial: dict[int, str] = {}
         self._timer: Timer | None = None
         self.over = False
+        self._signals = signals or Signals()
+        self._signals.connect(wake=lambda: worker.call_soon(self._interrupt))
+
+    @property
+    def catches_term(self) -> bool:
+        """Whether it has a trap for SIGTERM, or ignores it."""
+        return not self.over and self._signals.catches("TERM")
+
+    def terminate(self) -> None:
+        """Send SIGTERM to it."""
+        self._signals.send("TERM")
+
+    def _interrupt(self) -> None:
+        """Go on at once if the program is inside of `wait`; else the command ends first."""
+        if self._signals.waiting and self._signals.pending and not self.over:
+            if self._timer is not None:
+                self._timer.cancel()
+            self.go_on()
 
     def go_on(self) -> None:
         """Run the program up to its next pause or its end."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
@@ -30,7 +31,7 @@ from kubesim.kubelet.process.volumes import (
 )
 from kubesim.kubelet.shell.programs import PROGRAMS
 from kubesim.kubelet.shell.state import ContainerHost
-from kubesim.kubelet.shell.steps import NOT_FOUND, STDERR, Output, Run, Sleep
+from kubesim.kubelet.shell.steps import NOT_FOUND, STDERR, Output, Run, Signals, Sleep
 from kubesim.objects import meta
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class PodPrograms:
         self._sources, self._clock, self._volumes, self._resolve = sources, clock, volumes, resolve
         self._hosts: dict[str, ContainerHost] = {}
         self._draws = 0
+        self._signalled: Callable[[str, str], object] = lambda _container, _signal: None
 
     def main(self, container: ContainerDict) -> Run | None:
         """Return the program of a container that starts now; None if it is not simulated.
@@ -114,6 +116,14 @@ class PodPrograms:
         run = start(words, ahead, variables, directory_of(container), stdin, foreign=False)
         return None if run is None else run_to_end(run, skipped)
 
+    def handle_signals(self, signalled: Callable[[str, str], object]) -> None:
+        """Call signalled(container, signal) for a signal to a program that is not simulated."""
+        self._signalled = signalled
+
+    def signals(self, container: ContainerDict) -> Signals:
+        """Return the signals of a container's first process."""
+        return self._host(container, self._sources()).signals
+
     def sub_path_error(self, container: ContainerDict) -> str:
         """Return why the subPathExpr of a mount cannot be used; "": it can."""
         return sub_path_error(container, self._sources())
@@ -136,6 +146,7 @@ class PodPrograms:
                 random=self._random,
                 resolve=self._resolve,
             )
+            self._hosts[name].signals.connect(default=partial(self._signalled, name))
         return self._hosts[name]
 
     def _random(self) -> int:

@@ -8,8 +8,8 @@
 True
 
 Ours keeps: a shell with its command string or a script from a mounted file, and the programs of
-`programs.PROGRAMS`, and `test`, which the shell has built in. Every other program is foreign: the
-kubelet decides how long it runs.
+`programs.PROGRAMS`, and `test` and `kill`, which the shell has built in. Every other program is
+foreign: the kubelet decides how long it runs.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from kubesim.kubelet.shell.steps import (
     complaint,
 )
 
-BUILTIN_PROGRAMS = frozenset({"[", "test"})
-"""Builtins of the shell that are programs as well: `kubectl cp` runs `test -d`."""
+BUILTIN_PROGRAMS = frozenset({"[", "kill", "test"})
+"""Builtins of the shell that are programs as well: `kubectl cp` runs `test -d`, people `kill 1`."""
 
 INIT_PROGRAMS = frozenset({"tini", "dumb-init"})
 """Programs that only start another one, as a container's first process."""

@@ -1,4 +1,4 @@
-"""Evaluate ``$((expression))``: C's integer arithmetic in 64 bits.
+"""Evaluate ``$((expression))``, C's integer arithmetic in 64 bits, and the conditions of `test`.
 
 >>> evaluate("2 + 3 * 4", {})
 14
@@ -17,7 +17,9 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, MutableMapping
+from fnmatch import fnmatchcase
 
+from kubesim.kubelet.shell.state import ShellState
 from kubesim.kubelet.shell.steps import NESTING, ShellError
 
 TOKEN = re.compile(
@@ -242,3 +244,79 @@ def _wrap(value: int) -> int:
     """Return an integer as a signed 64-bit one."""
     half = 1 << (WORD_BITS - 1)
     return (int(value) + half) % (1 << WORD_BITS) - half
+
+
+# -- test ------------------------------------------------------------------------------------------
+
+
+def condition(state: ShellState, words: list[str], *, glob: bool) -> bool:
+    """Evaluate a condition of `test`: `-o` binds less than `-a`, which binds less than `!`.
+
+    Args:
+        state: for its files.
+        words: the condition.
+        glob: `=` compares with a pattern, as `[[` does.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    for joint in ("-o", "-a"):
+        if joint in words[1:-1] and len(words) > 3:
+            at = words.index(joint, 1)
+            left = condition(state, words[:at], glob=glob)
+            right = condition(state, words[at + 1 :], glob=glob)
+            return left or right if joint == "-o" else left and right
+    if words[:1] == ["!"]:
+        return not condition(state, words[1:], glob=glob)
+    if len(words) <= 1:
+        return bool(words and words[0])
+    if len(words) == 2:
+        return _unary(state, *words)
+    if len(words) == 3:
+        return _binary(*words, glob=glob)
+    raise ValueError(f"test: {words[0][:40]}: unexpected operator")
+
+
+def _unary(state: ShellState, test: str, operand: str) -> bool:
+    path = state.path(operand)
+    match test:
+        case "-n":
+            return operand != ""
+        case "-z":
+            return operand == ""
+        case "-e" | "-r" | "-w":
+            return state.files.exists(path)
+        case "-f":
+            return state.files.is_file(path)
+        case "-d":
+            return state.files.is_directory(path)
+        case "-s":
+            return state.files.is_file(path) and state.files.read(path) != ""
+        case "-x":
+            return state.files.is_directory(path)
+        case "-t" | "-L" | "-h" | "-S" | "-p":
+            return False
+    raise ValueError(f"test: {test[:40]}: unexpected operator")
+
+
+def _binary(left: str, test: str, right: str, *, glob: bool) -> bool:
+    if test in ("=", "==", "!="):
+        equal = fnmatchcase(left, right[:200]) if glob else left == right
+        return equal == (test != "!=")
+    if test in ("<", ">"):
+        return left < right if test == "<" else left > right
+    try:
+        first, second = int(left[:40]), int(right[:40])
+    except ValueError:
+        raise ValueError(f"test: {left[:40]} {test} {right[:40]}: bad number") from None
+    results = {
+        "-eq": first == second,
+        "-ne": first != second,
+        "-lt": first < second,
+        "-le": first <= second,
+        "-gt": first > second,
+        "-ge": first >= second,
+    }
+    if test not in results:
+        raise ValueError(f"test: {test[:40]}: unexpected operator")
+    return results[test]

@@ -6,9 +6,10 @@ Source: IEEE Std 1003.1-2017, Shell Command Language, 2.14 Special Built-In Util
 from __future__ import annotations
 
 from collections.abc import Callable
-from fnmatch import fnmatchcase
 from typing import Protocol
 
+from kubesim.kubelet.shell.arithmetic import condition, evaluate
+from kubesim.kubelet.shell.expansion import split_line
 from kubesim.kubelet.shell.parser import parse
 from kubesim.kubelet.shell.programs import PROGRAMS
 from kubesim.kubelet.shell.state import OPTION_LETTERS, ShellState
@@ -36,10 +37,17 @@ class Shell(Protocol):
     def run(self, words: list[str], stdin: Input) -> Run:
         """Run a program in this shell."""
 
-    def wait(self) -> Run:
-        """Run what was put in the background."""
 
-
+SIGNALS = {
+    "0": "EXIT",
+    "1": "HUP",
+    "2": "INT",
+    "3": "QUIT",
+    "9": "KILL",
+    "10": "USR1",
+    "12": "USR2",
+    "15": "TERM",
+}
 Builtin = Callable[[Shell, ShellState, list[str], Input], Run]
 
 
@@ -113,9 +121,17 @@ def _local(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) ->
         name, equals, value = word.partition("=")
         if not is_name(name):
             raise ShellError(f"{name[:40]}: bad variable name")
+        state.declare_local(name)
         if equals:
             state.set(name, value)
     return 0
+
+
+def _let(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) -> Run:
+    yield from ()
+    if not words:
+        raise ShellError("let: expression expected")
+    return int([evaluate(word, state.variables) for word in words][-1] == 0)
 
 
 def _unset(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) -> Run:
@@ -161,13 +177,17 @@ def _shift(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) ->
 
 
 def _read(_shell: Shell, state: ShellState, words: list[str], stdin: Input) -> Run:
-    names = [word for word in words if not word.startswith("-")] or ["REPLY"]
+    rest = list(words)
+    while rest and rest[0].startswith("-"):
+        if rest.pop(0)[-1] in "ptn" and rest:
+            rest.pop(0)  # a prompt, a timeout or a number of characters
+    names = rest or ["REPLY"]
     text = yield from stdin.read_line()
-    fields = text.rstrip("\n").split(None, len(names) - 1)
+    fields = split_line(text.rstrip("\n"), state.variables.get("IFS"), len(names))
     for index, name in enumerate(names):
         if not is_name(name):
             raise ShellError(f"{name[:40]}: bad variable name")
-        state.set(name, fields[index].strip() if index < len(fields) else "")
+        state.set(name, fields[index] if index < len(fields) else "")
     return int(not text.endswith("\n"))
 
 
@@ -182,14 +202,73 @@ def _source(shell: Shell, state: ShellState, words: list[str], stdin: Input) -> 
     return (yield from shell.execute(parse(state.files.read(path)), stdin))
 
 
-def _exec(shell: Shell, _state: ShellState, words: list[str], stdin: Input) -> Run:
+def _exec(shell: Shell, state: ShellState, words: list[str], stdin: Input) -> Run:
     if not words:
         return 0
+    state.signals.traps.clear()
     raise ExitShell((yield from shell.run(words, stdin)))
 
 
-def _wait(shell: Shell, _state: ShellState, _words: list[str], _stdin: Input) -> Run:
-    return (yield from shell.wait())
+def _wait(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) -> Run:
+    process_ids = [int(word[:9]) for word in words if word.isdigit()]
+    return (yield from state.jobs.wait(state.signals, process_ids))
+
+
+def _kill(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) -> Run:
+    """Send a signal to the first process, or end a command in the background."""
+    rest, signal = list(words), "TERM"
+    if rest[:1] == ["-l"]:
+        yield line(" ".join(SIGNALS.values()))
+        return 0
+    if rest and rest[0].startswith("-") and rest[0] != "--":
+        name = rest.pop(0)[1:]
+        name = rest.pop(0) if name == "s" and rest else name
+        signal = "0" if name == "0" else signal_name(name)
+    rest = rest[1:] if rest[:1] == ["--"] else rest
+    if not signal or not rest:
+        yield complaint("kill: usage: kill [-s signal | -signal] process id...")
+        return USAGE_ERROR
+    code = 0
+    for word in rest:
+        process_id = int(word[:9]) if word.isdigit() else -1
+        if process_id in (0, 1):
+            if signal != "0":
+                state.host.signals.send(signal)
+        elif not state.jobs.end(process_id, exists=signal == "0"):
+            yield complaint(f"kill: can't kill pid {word[:40]}: No such process")
+            code = 1
+    return code
+
+
+def signal_name(word: str) -> str:
+    """Return the name of a signal by its number or name, with or without SIG; "": unknown."""
+    name = word.upper().removeprefix("SIG")
+    return SIGNALS.get(name, name if name in SIGNALS.values() else "")
+
+
+def _trap(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) -> Run:
+    """Set what the shell does when a signal comes, or at its end."""
+    traps = state.signals.traps
+    rest = words[1:] if words[:1] == ["--"] else words
+    if not rest:
+        for name, commands in sorted(traps.items()):
+            quoted = commands.replace("'", "'\\''")
+            yield line(f"trap -- '{quoted}' {name}")
+        return 0
+    resets = rest[0] == "-" or rest[0].isdigit()
+    code = 0
+    for word in rest if rest[0].isdigit() else rest[1:]:
+        name = signal_name(word)
+        if word in ("ERR", "DEBUG", "RETURN"):
+            yield complaint(f"{state.name}: trap: {word} is not simulated; it is ignored")
+        elif not name:
+            yield complaint(f"{state.name}: trap: {word[:40]}: bad trap")
+            code = 1
+        elif resets:
+            traps.pop(name, None)
+        else:
+            traps[name] = rest[0]
+    return code
 
 
 def _command(shell: Shell, state: ShellState, words: list[str], stdin: Input) -> Run:
@@ -211,7 +290,7 @@ def _command(shell: Shell, state: ShellState, words: list[str], stdin: Input) ->
 
 def _test(_shell: Shell, state: ShellState, words: list[str], _stdin: Input) -> Run:
     try:
-        return int(not _condition(state, list(words), glob=False))
+        return int(not condition(state, list(words), glob=False))
     except ValueError as error:
         yield complaint(f"{state.name}: {error}")
         return USAGE_ERROR
@@ -229,74 +308,10 @@ def _double_bracket(_shell: Shell, state: ShellState, words: list[str], _stdin: 
         yield complaint(f"{state.name}: [[: missing ]]")
         return USAGE_ERROR
     try:
-        return int(not _condition(state, words[:-1], glob=True))
+        return int(not condition(state, words[:-1], glob=True))
     except ValueError as error:
         yield complaint(f"{state.name}: {error}")
         return USAGE_ERROR
-
-
-def _condition(state: ShellState, words: list[str], *, glob: bool) -> bool:
-    """Evaluate a condition: `-o` binds less than `-a`, which binds less than `!`."""
-    for operator in ("-o", "-a"):
-        if operator in words[1:-1] and len(words) > 3:
-            at = words.index(operator, 1)
-            left = _condition(state, words[:at], glob=glob)
-            right = _condition(state, words[at + 1 :], glob=glob)
-            return left or right if operator == "-o" else left and right
-    if words[:1] == ["!"]:
-        return not _condition(state, words[1:], glob=glob)
-    if len(words) <= 1:
-        return bool(words and words[0])
-    if len(words) == 2:
-        return _unary(state, *words)
-    if len(words) == 3:
-        return _binary(*words, glob=glob)
-    raise ValueError(f"test: {words[0][:40]}: unexpected operator")
-
-
-def _unary(state: ShellState, operator: str, operand: str) -> bool:
-    path = state.path(operand)
-    match operator:
-        case "-n":
-            return operand != ""
-        case "-z":
-            return operand == ""
-        case "-e" | "-r" | "-w":
-            return state.files.exists(path)
-        case "-f":
-            return state.files.is_file(path)
-        case "-d":
-            return state.files.is_directory(path)
-        case "-s":
-            return state.files.is_file(path) and state.files.read(path) != ""
-        case "-x":
-            return state.files.is_directory(path)
-        case "-t" | "-L" | "-h" | "-S" | "-p":
-            return False
-    raise ValueError(f"test: {operator[:40]}: unexpected operator")
-
-
-def _binary(left: str, operator: str, right: str, *, glob: bool) -> bool:
-    if operator in ("=", "==", "!="):
-        equal = fnmatchcase(left, right[:200]) if glob else left == right
-        return equal == (operator != "!=")
-    if operator in ("<", ">"):
-        return left < right if operator == "<" else left > right
-    try:
-        first, second = int(left[:40]), int(right[:40])
-    except ValueError:
-        raise ValueError(f"test: {left[:40]} {operator} {right[:40]}: bad number") from None
-    results = {
-        "-eq": first == second,
-        "-ne": first != second,
-        "-lt": first < second,
-        "-le": first <= second,
-        "-gt": first > second,
-        "-ge": first >= second,
-    }
-    if operator not in results:
-        raise ValueError(f"test: {operator[:40]}: unexpected operator")
-    return results[operator]
 
 
 BUILTINS: dict[str, Builtin] = {
@@ -312,6 +327,8 @@ BUILTINS: dict[str, Builtin] = {
     "exec": _exec,
     "exit": _exit,
     "export": _export,
+    "kill": _kill,
+    "let": _let,
     "local": _local,
     "read": _read,
     "readonly": _export,
@@ -320,7 +337,7 @@ BUILTINS: dict[str, Builtin] = {
     "shift": _shift,
     "source": _source,
     "test": _test,
-    "trap": _colon,  # a simulated container ends gracefully when it is told to
+    "trap": _trap,
     "type": _command,
     "ulimit": _colon,
     "umask": _colon,

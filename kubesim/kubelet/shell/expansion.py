@@ -76,7 +76,7 @@ class Expander:
                 arguments += braces
                 continue
             pieces = yield from self._pieces(word)
-            for field, is_pattern in _split(pieces):
+            for field, is_pattern in _split(pieces, self._state.variables.get("IFS")):
                 arguments += self._paths(field) if is_pattern else [field]
             if len(arguments) > MAX_WORDS:
                 raise ShellError("Argument list too long")
@@ -121,7 +121,7 @@ class Expander:
         """Expand ``$@`` and ``$*``."""
         values = self._state.positional
         if part.quoted and part.name == "*":
-            return [Piece(" ".join(values), splits=False, plain=False)]
+            return [Piece(self._state.separator.join(values), splits=False, plain=False)]
         return [
             Piece(value, splits=not part.quoted, plain=False, ends_word=at + 1 < len(values))
             for at, value in enumerate(values)
@@ -203,8 +203,15 @@ def _groups(pieces: list[Piece]) -> list[list[Piece]]:
     return groups
 
 
-def _split(pieces: list[Piece]) -> list[tuple[str, bool]]:
-    """Split pieces into (field, whether it is a pattern)."""
+def _split(pieces: list[Piece], separators: str | None = None) -> list[tuple[str, bool]]:
+    """Split pieces into (field, whether it is a pattern).
+
+    Args:
+        pieces: of one word.
+        separators: IFS; None: it is not set.
+    """
+    if separators is not None and set(separators) != set(" \t\n"):
+        return [f for group in _groups(pieces) for f in _split_group(group, separators)]
     fields: list[tuple[str, bool]] = []
     for group in _groups(pieces):
         current: list[Piece] | None = None
@@ -227,6 +234,53 @@ def _split(pieces: list[Piece]) -> list[tuple[str, bool]]:
         if current is not None:
             fields.append(_field(current))
     return fields
+
+
+def _split_group(group: list[Piece], separators: str) -> list[tuple[str, bool]]:
+    """Split the pieces of one word at the characters of IFS."""
+    fields: list[tuple[str, bool]] = []
+    current: list[Piece] | None = None
+    after_blank = False  # a separator that follows blanks belongs to them
+    for piece in group:
+        if not piece.splits:
+            current, after_blank = [*(current or []), piece], False
+            continue
+        for text in re.split(f"([{re.escape(separators)}])", piece.text) if separators else ():
+            if text and text in separators:
+                if current is not None or (not text.isspace() and not after_blank):
+                    fields.append(_field(current or []))
+                    after_blank = text.isspace()
+                elif not text.isspace():
+                    after_blank = False
+                current = None
+            elif text:
+                part = Piece(text, splits=False, plain=piece.plain)
+                current, after_blank = [*(current or []), part], False
+        if not separators and piece.text:
+            current = [*(current or []), piece]
+    return [*fields, _field(current)] if current is not None else fields
+
+
+def split_line(text: str, separators: str | None, count: int) -> list[str]:
+    """Split a line as `read` does: the last variable gets the rest.
+
+    Args:
+        text: the line.
+        separators: IFS; None: it is not set.
+        count: number of variables.
+
+    >>> split_line(" a  b c ", None, 2), split_line("a:b:c", ":", 2), split_line("a,,b", ",", 3)
+    (['a', 'b c'], ['a', 'b:c'], ['a', '', 'b'])
+    """
+    separators = " \t\n" if separators is None else separators
+    blanks = "".join(c for c in separators if c.isspace())
+    text = text.strip(blanks) if blanks else text
+    if not separators or count < 2:
+        return [text]
+    others = re.escape("".join(c for c in separators if not c.isspace()))
+    blank = f"[{re.escape(blanks)}]" if blanks else "(?!)"
+    delimiter = f"{blank}*[{others}]{blank}*|{blank}+" if others else f"{blank}+"
+    return re.split(delimiter, text, maxsplit=count - 1)
 
 
 def _field(pieces: list[Piece]) -> tuple[str, bool]:

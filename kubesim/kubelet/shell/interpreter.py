@@ -14,8 +14,10 @@ Sleep(seconds=1.0)
 Pipelines pull: the last command asks the one before it for a line when it reads one, so that
 ``while true; do date; sleep 1; done | head -2`` ends as it does in a real shell.
 
+A signal with a trap waits for the end of the command that runs; it interrupts `wait`.
+
 Ours leaves out: jobs that run at the same time (`&` runs its command to the end at `wait` or at the
-end of the program), signals and traps.
+end of the program).
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from kubesim.kubelet.shell.files import FileError
 from kubesim.kubelet.shell.parser import parse
 from kubesim.kubelet.shell.programs import PROGRAMS
 from kubesim.kubelet.shell.redirection import redirect
-from kubesim.kubelet.shell.state import OPTION_LETTERS, Call, ShellState
+from kubesim.kubelet.shell.state import Call, ShellState, shell_flags
 from kubesim.kubelet.shell.steps import (
     EMPTY,
     NOT_FOUND,
@@ -82,16 +84,23 @@ class Interpreter:
     def __init__(self, state: ShellState) -> None:
         self._state = state
         self._expander = Expander(state, self._capture)
-        self._background: list[Command] = []
         self._condition = 0  # errexit is off inside of conditions
         self._substituted = 0  # exit code of the last command substitution
 
     def program(self, command: Command, stdin: Input = EMPTY) -> Run:
         """Run a whole program; `exit` and the shell's own errors end it."""
+        code = yield from self._guarded(self._to_end(command, stdin))
+        trap = self._state.signals.traps.pop("EXIT", "")
+        if not trap:
+            return code
+        self._state.finish(code)
+        return (yield from self._guarded(self._trap(trap)))
+
+    def _guarded(self, run: Run) -> Run:
+        """Run what `exit` and the shell's own errors end."""
         state = self._state
         try:
-            yield from self.execute(command, stdin)
-            yield from self.wait()
+            return (yield from run)
         except ExitShell as end:
             return end.code
         except (LoopControl, ReturnFromFunction):
@@ -99,7 +108,18 @@ class Interpreter:
         except ShellError as error:
             yield complaint(f"{state.name}: {error}")
             return USAGE_ERROR
-        return state.status
+
+    def _to_end(self, command: Command, stdin: Input) -> Run:
+        yield from self.execute(command, stdin)
+        yield from self._state.jobs.wait(self._state.signals, [])
+        return self._state.status
+
+    def _trap(self, commands: str) -> Run:
+        """Run the commands of a trap; they do not change ``$?``."""
+        status = self._state.status
+        yield from self.execute(parse(commands))
+        self._state.finish(status)
+        return status
 
     def execute(self, command: Command, stdin: Input = EMPTY) -> Run:
         """Run a command; set ``$?`` and return it.
@@ -115,14 +135,9 @@ class Interpreter:
         if code and state.options.errexit and not self._condition:
             if isinstance(command, SimpleCommand | Pipeline | Subshell):
                 raise ExitShell(code)
+        while state.signals.pending:
+            yield from self._trap(state.signals.traps.get(state.signals.pending.pop(0), ""))
         return code
-
-    def wait(self) -> Run:
-        """Run the commands that were put in the background, one after the other."""
-        while self._background:
-            command = self._background.pop(0)
-            yield from Interpreter(self._state.nested()).program(command)
-        return 0
 
     def _dispatch(self, command: Command, stdin: Input) -> Run:
         match command:
@@ -153,7 +168,8 @@ class Interpreter:
             case ArithmeticCommand(expression):
                 return int((yield from self._expander.arithmetic(expression)) == 0)
             case Background(inner):
-                self._background.append(inner)
+                job = Interpreter(self._state.nested()).program(inner)
+                self._state.put_in_background(job)
                 return 0
             case FunctionDefinition(name, body):
                 self._state.functions[name] = body
@@ -281,7 +297,8 @@ class Interpreter:
         state = self._state
         before = state.set_arguments(arguments)
         try:
-            return (yield from self.execute(body, stdin))
+            with state.function_scope():
+                return (yield from self.execute(body, stdin))
         except ReturnFromFunction as end:
             return end.code
         finally:
@@ -336,26 +353,18 @@ def run_shell(state: ShellState, words: list[str], stdin: Input) -> Run | None:
         words: its arguments: options, then a command string or a script and its parameters.
         stdin: what it reads.
     """
-    flags = ""
-    while words and words[0][:1] in ("-", "+") and len(words[0]) > 1:
-        word = words[0]
-        words = words[1:]
-        if word == "--":
-            break
-        if word[1:2] != "-":
-            flags += word[1:]
-            if word.endswith("o") and words:  # sh -o pipefail -c ...
-                flags += OPTION_LETTERS.get(words[0], "")
-                words = words[1:]
+    flags, words = shell_flags(words)
     state.set_options(flags)
     if "c" in flags:
         if not words:
             return fail(f"{state.name}: -c requires an argument", USAGE_ERROR)
         state.set_arguments(words[2:])
+        state.set_script("".join(words[1:2]))
         return _source(state, words[0], stdin)
     if not words:
         return None if stdin is EMPTY else _interactive(state, stdin)
     state.set_arguments(words[1:])
+    state.set_script(words[0])
     try:
         text = state.files.read(state.path(words[0]))
     except FileError as error:

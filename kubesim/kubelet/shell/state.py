@@ -9,7 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from kubesim.kubelet.shell.files import FileSystem
-from kubesim.kubelet.shell.steps import NESTING, CommandBudget, Input, Run, ShellError
+from kubesim.kubelet.shell.steps import (
+    NESTING,
+    CommandBudget,
+    Input,
+    Jobs,
+    Run,
+    ShellError,
+    Signals,
+)
 from kubesim.kubelet.shell.syntax import Command
 
 MAX_VARIABLES = 1_000
@@ -25,6 +33,7 @@ class ContainerHost:
         now: returns simulated seconds since 1970.
         random: returns an integer from 0 to 32767.
         resolve: returns the IP addresses of a DNS name; empty if there is no such name.
+        signals: of its first process.
     """
 
     hostname: str
@@ -32,6 +41,7 @@ class ContainerHost:
     now: Callable[[], float]
     random: Callable[[], int] = lambda: 0
     resolve: Callable[[str], Iterable[str]] = lambda _name: ()
+    signals: Signals = field(default_factory=Signals)
 
 
 OPTION_LETTERS = {"errexit": "e", "nounset": "u", "xtrace": "x", "pipefail": "|"}
@@ -55,7 +65,8 @@ class ShellState:
         host: the container.
         variables: by name.
         exported: names of the variables that programs see.
-        name: of the shell or script: ``$0``.
+        name: of the shell, for its messages.
+        script: ``$0``, if it is not the shell's name.
         positional: ``$1``, ``$2``, ...
         functions: by name.
         directory: the working directory.
@@ -64,6 +75,10 @@ class ShellState:
         budget: shared with its subshells.
         foreign: whether a program that is not simulated runs all the same; otherwise it is "not
             found", as in `kubectl exec`.
+        signals: its traps.
+        jobs: commands in the background.
+        last_job: ``$!``: the process id of the last command in the background.
+        scopes: per function that runs, the variables that its `local` hides; None: not set.
     """
 
     host: ContainerHost
@@ -78,6 +93,11 @@ class ShellState:
     foreign: bool = True
     budget: CommandBudget = field(default_factory=CommandBudget)
     options: ShellOptions = field(default_factory=ShellOptions)
+    script: str = ""
+    signals: Signals = field(default_factory=Signals)
+    jobs: Jobs = field(default_factory=Jobs)
+    last_job: str = ""
+    scopes: list[dict[str, str | None]] = field(default_factory=list)
 
     @classmethod
     def of(
@@ -99,7 +119,8 @@ class ShellState:
             foreign: see the attribute.
         """
         variables, exported = dict(environment), set(environment)
-        return cls(host, variables, exported, name=name, directory=directory, foreign=foreign)
+        state = cls(host, variables, exported, name=name, directory=directory, foreign=foreign)
+        return replace(state, signals=host.signals) if foreign else state
 
     @property
     def files(self) -> FileSystem:
@@ -117,9 +138,12 @@ class ShellState:
         return {k: v for k, v in self.variables.items() if k in self.exported}
 
     def copy(self) -> ShellState:
-        """Return the state of a subshell."""
+        """Return the state of a subshell: traps are reset."""
         return replace(
             self,
+            signals=Signals(),
+            jobs=Jobs(),
+            scopes=list(map(dict, self.scopes)),
             variables=dict(self.variables),
             exported=set(self.exported),
             positional=list(self.positional),
@@ -149,6 +173,8 @@ class ShellState:
         return replace(
             self.nested(),
             name=name,
+            script="",
+            scopes=[],
             variables=self.environment,
             exported=set(self.environment),
             functions={},
@@ -196,6 +222,37 @@ class ShellState:
         before, self.positional = self.positional, words
         return before
 
+    def set_script(self, name: str) -> None:
+        """Set ``$0``."""
+        self.script = name
+
+    def put_in_background(self, run: Run) -> None:
+        """Add a job; its process id is ``$!``."""
+        self.last_job = str(self.jobs.add(run))
+
+    @property
+    def separator(self) -> str:
+        """What ``"$*"`` puts between the parameters: the first character of IFS."""
+        return self.variables.get("IFS", " ")[:1]
+
+    @contextmanager
+    def function_scope(self) -> Iterator[None]:
+        """Run a function: what it declares `local` is as before at its end."""
+        self.scopes.append({})
+        try:
+            yield
+        finally:
+            for name, value in self.scopes.pop().items():
+                if value is None:
+                    self.variables.pop(name, None)
+                else:
+                    self.variables[name] = value
+
+    def declare_local(self, name: str) -> None:
+        """Let a variable be as it is now at the end of the function that runs."""
+        if self.scopes:
+            self.scopes[-1].setdefault(name, self.variables.get(name))
+
     def set_options(self, letters: str, *, value: bool = True) -> None:
         """Switch the options of these letters on or off; others are ignored.
 
@@ -218,15 +275,15 @@ class ShellState:
         if name.isdigit():
             index = int(name)
             if index == 0:
-                return self.name
+                return self.script or self.name
             return self.positional[index - 1] if index <= len(self.positional) else None
         special = {
             "?": str(self.status),
             "#": str(len(self.positional)),
             "@": " ".join(self.positional),
-            "*": " ".join(self.positional),
+            "*": self.separator.join(self.positional),
             "$": "1",  # a container's first process
-            "!": "",
+            "!": self.last_job,
             "-": "",
         }
         if name in special:
@@ -235,7 +292,7 @@ class ShellState:
             return str(self.host.random())
         if name == "PWD":
             return self.directory
-        return self.variables.get(name)
+        return self.variables.get(name, " \t\n" if name == "IFS" else None)
 
     def set(self, name: str, value: str) -> None:
         """Set a variable.
@@ -251,6 +308,24 @@ class ShellState:
         """Return the absolute form of a path."""
         absolute = posixpath.normpath(posixpath.join(self.directory, path or "."))
         return "/" + absolute.lstrip("/")
+
+
+def shell_flags(words: list[str]) -> tuple[str, list[str]]:
+    """Split the arguments of a shell into the letters of its options and the rest.
+
+    >>> shell_flags(["-eo", "pipefail", "-c", "date"])
+    ('eo|c', ['date'])
+    """
+    flags, rest = "", list(words)
+    while rest and rest[0][:1] in ("-", "+") and len(rest[0]) > 1:
+        word = rest.pop(0)
+        if word == "--":
+            break
+        if word[1:2] != "-":
+            flags += word[1:]
+            if word.endswith("o") and rest:  # sh -o pipefail -c ...
+                flags += OPTION_LETTERS.get(rest.pop(0), "")
+    return flags, rest
 
 
 class Call(NamedTuple):

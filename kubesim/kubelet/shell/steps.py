@@ -6,7 +6,7 @@ A program is a generator of these steps and returns its exit code. The one who r
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,9 @@ SIGTERM_EXIT, SIGPIPE_EXIT = 143, 141
 COMMANDS_PER_SECOND = 1_000  # of a program that never sleeps: an endless loop takes simulated time
 MOST_BUSY_SECONDS = 64.0  # between two bursts of commands of a program that never sleeps
 OUTPUT_BYTES = 1 << 20  # what a command substitution, a file or one line may hold
+MAX_PENDING = 64  # signals
+MAX_JOBS = 100
+FIRST_PROCESS_ID = 7  # of a job
 NESTING = 40  # functions, substitutions and groups inside one another
 
 
@@ -71,6 +74,56 @@ class CommandBudget:
     def rest(self) -> None:
         """Begin again, since the program sleeps."""
         self._commands, self._pause = 0, 1.0
+
+
+class Signals:
+    """The traps of a shell, and the signals that it has still to handle.
+
+    A container's first process has one that others may signal. The kernel delivers nothing to it
+    for which it has no handler, except from outside of the container.
+
+    Attributes:
+        traps: condition (EXIT, TERM, ...) -> commands; "": the signal is ignored.
+        pending: signals that came, in their order.
+        waiting: the shell is inside of `wait`, which a signal interrupts.
+    """
+
+    __slots__ = ("_default", "_wake", "pending", "traps", "waiting")
+
+    def __init__(self) -> None:
+        self.traps: dict[str, str] = {}
+        self.pending: list[str] = []
+        self.waiting = False
+        self._wake: Callable[[], object] = bool
+        self._default: Callable[[str], object] = bool
+
+    def connect(
+        self, wake: Callable[[], object] = bool, default: Callable[[str], object] = bool
+    ) -> None:
+        """Begin anew for another process.
+
+        Args:
+            wake: called when a signal with a trap has come.
+            default: called with a signal that has no trap.
+        """
+        self.traps, self.pending, self.waiting = {}, [], False
+        self._wake, self._default = wake, default
+
+    def catches(self, name: str) -> bool:
+        """Whether a signal has a trap."""
+        return name in self.traps
+
+    def send(self, name: str) -> None:
+        """Send a signal."""
+        if name not in self.traps:
+            self._default(name)
+        elif self.traps[name] and len(self.pending) < MAX_PENDING:
+            self.pending.append(name)
+            self._wake()
+
+    def set_waiting(self, *, waiting: bool) -> None:
+        """Note whether the shell is inside of `wait`."""
+        self.waiting = waiting
 
 
 class ShellError(Exception):
@@ -132,6 +185,101 @@ def fail(message: str, code: int) -> Run:
     """
     yield complaint(message)
     return code
+
+
+# -- jobs -----------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Job:
+    """A command in the background.
+
+    Attributes:
+        run: the command.
+        interrupted: the step at which a signal interrupted `wait`; it is repeated.
+    """
+
+    run: Run
+    interrupted: Step | None = None
+
+
+class Jobs:
+    """The commands that one shell has put in the background."""
+
+    __slots__ = ("_codes", "_jobs", "_next_id")
+
+    def __init__(self) -> None:
+        self._jobs: dict[int, Job] = {}
+        self._codes: dict[int, int] = {}  # of those that have ended
+        self._next_id = FIRST_PROCESS_ID
+
+    def add(self, run: Run) -> int:
+        """Add a command; return its process id.
+
+        Raises:
+            ShellError: there are too many.
+        """
+        if len(self._jobs) >= MAX_JOBS:
+            raise ShellError("Cannot fork")
+        process_id, self._next_id = self._next_id, self._next_id + 1
+        self._jobs[process_id] = Job(run)
+        return process_id
+
+    def end(self, process_id: int, *, exists: bool = False) -> bool:
+        """End a command; return whether there was one.
+
+        Args:
+            process_id: of the command.
+            exists: only look.
+        """
+        if process_id not in self._jobs:
+            return False
+        if not exists:
+            self._jobs.pop(process_id).run.close()
+            self._note(process_id, SIGTERM_EXIT)
+        return True
+
+    def wait(self, signals: Signals, process_ids: list[int]) -> Run:
+        """Run commands to their end, or until a signal with a trap comes.
+
+        Args:
+            signals: of the shell that waits.
+            process_ids: which ones; none: all of them.
+        """
+        code = 0
+        for process_id in process_ids or list(self._jobs):
+            if process_id in self._jobs:
+                yield from self._run(process_id, signals)
+            if signals.pending:
+                return SIGTERM_EXIT
+            code = self._codes.get(process_id, NOT_FOUND)
+        return code if process_ids else 0
+
+    def _run(self, process_id: int, signals: Signals) -> Run:
+        job = self._jobs[process_id]
+        step, job.interrupted = job.interrupted, None
+        try:
+            while True:
+                if step is None:
+                    step = next(job.run)
+                signals.set_waiting(waiting=True)
+                yield step
+                signals.set_waiting(waiting=False)
+                if signals.pending:
+                    job.interrupted = step
+                    return SIGTERM_EXIT
+                step = None
+        except StopIteration as end:
+            del self._jobs[process_id]
+            self._note(process_id, int(end.value))
+            return 0
+        finally:
+            signals.set_waiting(waiting=False)
+
+    def _note(self, process_id: int, code: int) -> None:
+        if len(self._codes) >= MAX_JOBS:
+            self._codes.clear()
+        self._codes[process_id] = code
 
 
 # -- standard input ------------------------------------------------------------------------------
