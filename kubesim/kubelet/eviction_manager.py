@@ -24,11 +24,17 @@ from kubesim.kubelet.eviction import (
     still_pressed,
     threshold_met,
 )
+from kubesim.kubelet.localstorage import exceeded_limit, storage_record
 from kubesim.kubelet.nodeobject import node_reference
 from kubesim.kubelet.nodestatus import HEALTHY, Fact
 from kubesim.kubelet.pod.runner import PodRunner
 from kubesim.kubelet.pod.status import PodFailure
-from kubesim.objects.pods import container_requests, containers_of, pod_requests
+from kubesim.objects.pods import (
+    CRITICAL_PRIORITY,
+    container_requests,
+    containers_of,
+    pod_requests,
+)
 from kubesim.quantity import parse_memory
 
 if TYPE_CHECKING:
@@ -93,6 +99,32 @@ class EvictionManager:
     def facts(self) -> tuple[Fact, ...]:
         """Return the node's conditions."""
         return (PRESSED, *HEALTHY[1:]) if self.under_pressure else HEALTHY
+
+    def synchronize(self) -> None:
+        """Evict pods that write too much, else check the memory; called every 10 s."""
+        if not self._evict_for_storage():
+            self.check_memory()
+
+    def _evict_for_storage(self) -> bool:
+        """Evict the pods that exceed a limit of local storage; return whether there were any."""
+        evicted = False
+        for runner in self._runners().values():
+            if runner.ending or not runner.has_storage_limits:
+                continue
+            message = exceeded_limit(runner.pod, *runner.storage_used())
+            priority = int(runner.pod["spec"].get("priority") or 0)
+            if message and priority < CRITICAL_PRIORITY:
+                evicted = True
+                self._recorder.event(runner.pod, "Warning", "Evicted", message)
+                self._decisions.record(
+                    storage_record(self._clock.now(), runner.pod, self._component, message)
+                )
+                self._evict(runner, PodFailure("Evicted", message))
+        return evicted
+
+    def _evict(self, runner: PodRunner, failure: PodFailure) -> None:
+        self.count += 1
+        runner.worker.call_soon(lambda: runner.fail(failure, GRACE_SECONDS))
 
     def check_memory(self) -> None:
         """Measure if memory could be short, and evict a pod if it is; called every 10 s."""
@@ -168,6 +200,4 @@ class EvictionManager:
                 message=message,
             )
         )
-        self.count += 1
-        failure = PodFailure("Evicted", message, disruption=True)
-        runner.worker.call_soon(lambda: runner.fail(failure, GRACE_SECONDS))
+        self._evict(runner, PodFailure("Evicted", message, disruption=True))

@@ -307,9 +307,9 @@ class Kubelet:
         self._write_line(f"Node {self.node_name} is ready: {self._size}")
 
     def _heartbeat(self) -> None:
-        """Renew the lease, report the status if it is due, and check the memory; every 10 s."""
+        """Renew the lease, report the status if it is due, and evict pods; every 10 s."""
         self._reporter.heartbeat()
-        self._evictions.check_memory()
+        self._evictions.synchronize()
 
     def _write_line(self, line: str) -> None:
         self._log.append((self.clock.now(), line))

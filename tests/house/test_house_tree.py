@@ -85,6 +85,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
         {"volumemanager"},
         {"config", "nodestatus", "pod"},
         {"eviction", "podworkers"},
+        {"localstorage"},
         {"eviction_manager"},
         {"kubelet"},
     ],

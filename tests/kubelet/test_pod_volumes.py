@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from kubesim import Cluster
-from kubesim.kubelet.shell.files import FileError, FileSystem, SubPath, Volume
+from kubesim.kubelet.process.volumes import SubPath
+from kubesim.kubelet.shell.files import FileError, FileSystem, Volume
 from kubesim.kubelet.volumemanager.setup import failed_mounts
 from kubesim.kubelet.volumemanager.storage import VolumeStore
 from tests.kubelet.kubelet_world import a_pod, container, events, main, status

@@ -20,6 +20,7 @@ from kubesim.kubelet.pod.containers import ContainerState, container_states
 from kubesim.kubelet.pod.phase import MAIN
 from kubesim.kubelet.process.dns import resolve
 from kubesim.kubelet.process.environment import Sources
+from kubesim.kubelet.process.logs import copy_log
 from kubesim.kubelet.process.programs import PodPrograms
 from kubesim.kubelet.process.volumes import CLAIM, HOST_PATH, PodVolumes
 from kubesim.kubelet.shell.files import Volume
@@ -151,6 +152,14 @@ class PodContext:
             volumes = PodVolumes(self._sources(), self._persistent_volume)
             self._programs = PodPrograms(self._sources, self.api.clock, volumes, self._resolve)
         return self._programs
+
+    def storage_used(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the bytes in emptyDirs by volume, and in other files and logs by container."""
+        volumes, own = self.programs.storage_used()
+        for container in self.containers:
+            logged = sum(len(text) + 1 for _, text in copy_log(container.log))
+            own[container.name] = own.get(container.name, 0) + logged
+        return volumes, own
 
     def _sources(self) -> Sources:
         services = list(self.api.list_shared("Service", self.namespace)["items"])

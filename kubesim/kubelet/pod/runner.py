@@ -52,6 +52,7 @@ from kubesim.kubelet.pod.termination import KILL_EXIT_CODE
 from kubesim.kubelet.pod.terminator import PodTerminator
 from kubesim.kubelet.process.logs import Line, copy_log
 from kubesim.kubelet.process.programs import not_found
+from kubesim.kubelet.process.volumes import has_storage_limits
 from kubesim.kubelet.usage.meter import Load, Meter
 from kubesim.kubelet.usage.models import PodModels
 from kubesim.objects.pods import container_limits
@@ -95,6 +96,7 @@ class PodRunner:
         self.worker = worker
         self.name, self.namespace, self.uid = context.name, context.namespace, context.uid
         self.memory_ceiling = _memory_ceiling(context)
+        self.has_storage_limits = has_storage_limits(pod)
         self._status = PodStatusManager(context)
         self._probes = PodProbes(context, self._probe_result)
         meter = Meter(
@@ -259,6 +261,10 @@ class PodRunner:
         programs.handle_signals(self._starter.signalled)
         result = programs.run(state.spec, command, stdin)
         return result or not_found(command)
+
+    def storage_used(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the bytes in emptyDirs by volume, and in other files and logs by container."""
+        return self._context.storage_used()
 
     # -- start ------------------------------------------------------------------------------------
 

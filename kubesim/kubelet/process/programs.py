@@ -124,6 +124,11 @@ class PodPrograms:
         """Return the signals of a container's first process."""
         return self._host(container, self._sources()).signals
 
+    def storage_used(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the bytes in emptyDirs by volume, and in other files by container."""
+        own = {name: host.files.own_size for name, host in tuple(self._hosts.items())}
+        return self._volumes.used(), own
+
     def sub_path_error(self, container: ContainerDict) -> str:
         """Return why the subPathExpr of a mount cannot be used; "": it can."""
         return sub_path_error(container, self._sources())

@@ -19,7 +19,7 @@ Source: pkg/volume/configmap, secret, downwardapi, projected, emptydir; pkg/kube
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, cast
 
 from kubesim.kubelet.process.environment import (
@@ -34,13 +34,14 @@ from kubesim.kubelet.process.environment import (
     hostname_of,
     resource_value,
 )
-from kubesim.kubelet.shell.files import FileSystem, SubPath, Volume
+from kubesim.kubelet.shell.files import FileSystem, Volume
 from kubesim.objects import meta
 from kubesim.objects.frozen import Document
 from kubesim.objects.volumes import claim_name_of
+from kubesim.quantity import parse_memory
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import ContainerDict, VolumeDict
+    from kubesim.objects.types import ContainerDict, PodDict, VolumeDict
     from kubesim.objects.types.containers import VolumeMountDict
 
 
@@ -52,6 +53,52 @@ TERMINATION_PATH = "/dev/termination-log"
 Persistent = Callable[[str, str], Volume]
 """persistent(kind, name) -> the data of a claim, a host path, or an emptyDir of the pod."""
 EMPTY_DIR, HOST_PATH, CLAIM = "emptyDir", "hostPath", "PersistentVolumeClaim"
+
+
+class SubPath(Volume):
+    """A directory, or a file, of a volume that is mounted in its place.
+
+    Args:
+        volume: the whole volume, which can be written.
+        path: relative to it.
+    """
+
+    def __init__(self, volume: Volume, path: str) -> None:
+        prefix = f"{path}/"
+        inner = {each[len(prefix) :] for each in volume.directories if each.startswith(prefix)}
+        super().__init__(directories=inner)
+        self._volume, self._path = volume, path
+
+    def paths(self) -> Collection[str]:
+        """Return the paths of all files, relative to the directory; "" for a file."""
+        prefix = f"{self._path}/"
+        paths = self._volume.paths()
+        if self._path in paths:
+            return ("",)
+        return [each[len(prefix) :] for each in paths if each.startswith(prefix)]
+
+    def read(self, path: str) -> str | None:
+        """Return the content of a file; None if there is none."""
+        return self._volume.read(self._inside(path))
+
+    def write(self, path: str, content: str, *, append: bool) -> None:
+        """Write a file of the volume; see `Volume.write`."""
+        self._volume.write(self._inside(path), content, append=append)
+
+    def write_zeros(self, path: str, count: int) -> None:
+        """Write a file of zeros of the volume."""
+        self._volume.write_zeros(self._inside(path), count)
+
+    def size_of(self, path: str) -> int:
+        """Return the bytes of a file."""
+        return self._volume.size_of(self._inside(path))
+
+    def remove(self, path: str) -> None:
+        """Remove a file of the volume, if it exists."""
+        self._volume.remove(self._inside(path))
+
+    def _inside(self, path: str) -> str:
+        return f"{self._path}/{path}" if path else self._path
 
 
 class PodVolumes:
@@ -89,7 +136,18 @@ class PodVolumes:
             return _read_only(volume) if source.get("readOnly") else volume
         if spec.get("emptyDir") is not None and spec["emptyDir"].get("medium") != "Memory":
             return self._persistent(EMPTY_DIR, str(spec.get("name")))
+        if limit := (spec.get("emptyDir") or {}).get("sizeLimit"):
+            return Volume(capacity=parse_memory(str(limit)))  # a tmpfs of that size
         return Volume()
+
+    def used(self) -> dict[str, int]:
+        """Return the bytes in each emptyDir; those in memory are not on the disk: negative."""
+        sizes: dict[str, int] = {}
+        for name, volume in tuple(self._volumes.items()):
+            source = self._specs.get(name, {}).get("emptyDir")
+            if source is not None:
+                sizes[name] = -volume.size if source.get("medium") == "Memory" else volume.size
+        return sizes
 
     def _files(self, spec: Document) -> Mapping[str, str]:
         """Return the files of a read-only volume at this moment."""
@@ -160,6 +218,20 @@ def file_system(container: ContainerDict, sources: Sources, volumes: PodVolumes)
             volume = _read_only(volume)
         mounts[path] = volume
     return FileSystem(files, mounts)
+
+
+def storage_limit(container: ContainerDict) -> str:
+    """Return a container's limit of ephemeral-storage; "": none."""
+    limits = (container.get("resources") or {}).get("limits") or {}
+    return str(limits.get("ephemeral-storage") or "")
+
+
+def has_storage_limits(pod: PodDict) -> bool:
+    """Whether a pod has a limit of what it may write to the node's disk."""
+    spec = pod.get("spec") or {}
+    if any((v.get("emptyDir") or {}).get("sizeLimit") for v in spec.get("volumes") or ()):
+        return True
+    return any(map(storage_limit, spec.get("containers") or ()))
 
 
 def has_sub_path_expression(container: ContainerDict) -> bool:

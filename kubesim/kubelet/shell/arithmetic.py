@@ -291,7 +291,7 @@ def _unary(state: ShellState, test: str, operand: str) -> bool:
         case "-d":
             return state.files.is_directory(path)
         case "-s":
-            return state.files.is_file(path) and state.files.read(path) != ""
+            return state.files.is_file(path) and state.files.size_of(path) > 0
         case "-x":
             return state.files.is_directory(path)
         case "-t" | "-L" | "-h" | "-S" | "-p":

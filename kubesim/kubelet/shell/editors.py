@@ -1,4 +1,4 @@
-"""`grep`, `sed` and `awk`: the shell's side of `kubesim.kubelet.text`.
+"""`grep`, `sed` and `awk`, the shell's side of `kubesim.kubelet.text`; `dd` and `fallocate`.
 
 Their steps count as commands, so that an endless loop takes simulated time, as in the shell itself.
 
@@ -272,12 +272,58 @@ def _print(call: Call, runner: AwkRunner, printed: Printed) -> Generator[Step, N
     yield from _charge(call, runner.effort)
 
 
+# -- files of zeros -----------------------------------------------------------------------------
+
+UNITS = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "KB": 1000, "MB": 1_000_000}
+SIZE = re.compile(r"(\d{1,12})(KB|MB|[BKMG]?)(?:iB)?", re.IGNORECASE)
+
+
+def _size(text: str) -> int | None:
+    """Parse a size such as 10M; None if it is malformed."""
+    match = SIZE.fullmatch(text)
+    return None if match is None else int(match[1]) * UNITS[match[2].upper()]
+
+
+def _write_zeros(call: Call, path: str, size: int | None) -> Run:
+    if size is None or not path:
+        yield complaint(f"{call.name}: {' '.join(call.words)[:60]}: not simulated")
+        return USAGE_ERROR
+    try:
+        call.state.files.write_zeros(call.state.path(path), size)
+    except FileError as error:
+        yield complaint(f"{call.name}: {path}: {error}")
+        return 1
+    return 0
+
+
+def _allocate(call: Call) -> Run:
+    """`fallocate -l SIZE FILE` and `truncate -s SIZE FILE`."""
+    options, operands = parse_options(call, "ls")
+    size = _size(options.get("l") or options.get("s") or "")
+    return (yield from _write_zeros(call, "".join(operands[-1:]), size))
+
+
+def _dd(call: Call) -> Run:
+    """`dd if=/dev/zero of=FILE bs=SIZE count=N`; without `count`, the disk is full at last."""
+    words = dict(word.partition("=")[::2] for word in call.words)
+    block, count = _size(words.get("bs", "512")), _size(words.get("count", "1000G"))
+    plain = words.get("if") in ("/dev/zero", "/dev/urandom", "/dev/random")
+    size = block * count if plain and block is not None and count is not None else None
+    code = yield from _write_zeros(call, words.get("of", ""), size)
+    if code == 0:
+        yield complaint(f"{count}+0 records in\n{count}+0 records out")
+    return code
+
+
 EDITOR_PROGRAMS: dict[str, Program] = {
     "awk": _awk,
+    "dd": _dd,
     "egrep": _grep,
+    "fallocate": _allocate,
     "fgrep": _grep,
     "gawk": _awk,
     "grep": _grep,
     "mawk": _awk,
     "sed": _sed,
+    "truncate": _allocate,
 }

@@ -13,7 +13,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable, Collection, Mapping
 
+from kubesim.bytetext import bytes_of
+
 MAX_SIZE = 1 << 20  # characters in a volume
+MAX_ZEROS = 1 << 37  # bytes of zeros in a volume, which are only counted
+SHOWN_ZEROS = 1 << 12
 MAX_FILES = 1_000
 MAX_PATH = 4_096  # PATH_MAX of Linux
 DIRECTORIES = ("/", "/bin", "/dev", "/etc", "/home", "/proc", "/root", "/tmp", "/usr", "/var")
@@ -24,13 +28,18 @@ class FileError(Exception):
 
 
 class File:
-    """The content of a file, kept in the pieces in which it was written."""
+    """The content of a file, kept in the pieces in which it was written.
 
-    __slots__ = ("_pieces", "size")
+    Attributes:
+        size: characters, zeros included.
+        zeros: zeros that were written as a block and are not kept.
+    """
+
+    __slots__ = ("_pieces", "size", "zeros")
 
     def __init__(self) -> None:
         self._pieces: list[str] = []
-        self.size = 0
+        self.size = self.zeros = 0
 
     @property
     def text(self) -> str:
@@ -44,6 +53,13 @@ class File:
         self._pieces.append(text)
         self.size += len(text)
 
+    def append_zeros(self, count: int) -> None:
+        """Add zeros at the end; the file shows only some of them."""
+        if not self.zeros:
+            self._pieces.append("\0" * min(count, SHOWN_ZEROS))
+        self.zeros += count
+        self.size += count
+
 
 class Volume:
     """A mounted volume: its files by relative path; a single mounted file has the path "".
@@ -52,6 +68,7 @@ class Volume:
         source: returns the files of a read-only volume, such as a ConfigMap's, at each access;
             None: an empty volume that can be written and that several containers may share.
         directories: of another volume, of which this is a view.
+        capacity: characters that it holds; None: as many as the simulator keeps.
 
     Attributes:
         size: characters in all written files.
@@ -62,9 +79,11 @@ class Volume:
         self,
         source: Callable[[], Mapping[str, str]] | None = None,
         directories: set[str] | None = None,
+        capacity: int | None = None,
     ) -> None:
         self.read_only = source is not None
-        self.size = 0
+        self.size = self._zeros = 0
+        self._capacity = MAX_ZEROS if capacity is None else capacity
         self.directories: set[str] = set() if directories is None else directories
         self._source = source
         self._written: dict[str, File] = {}
@@ -92,6 +111,36 @@ class Volume:
         Raises:
             FileError: the volume is read-only or full.
         """
+        file = self._opened(path, append=append)
+        if self.size - self._zeros + len(content) > MAX_SIZE:
+            raise FileError("No space left on device")
+        if self.size + len(content) > self._capacity:
+            raise FileError("No space left on device")
+        file.append(content)
+        self.size += len(content)
+
+    def write_zeros(self, path: str, count: int) -> None:
+        """Write a file of zeros, which takes no memory.
+
+        Raises:
+            FileError: the volume is read-only or full; it is filled up to its end.
+        """
+        file = self._opened(path, append=False)
+        written = max(0, min(count, self._capacity - self.size))
+        file.append_zeros(written)
+        self.size += written
+        self._zeros += written
+        if written < count:
+            raise FileError("No space left on device")
+
+    def size_of(self, path: str) -> int:
+        """Return the bytes of a file."""
+        file = self._written.get(path)
+        if file is not None and file.zeros:
+            return file.size
+        return len(bytes_of(self.read(path) or ""))
+
+    def _opened(self, path: str, *, append: bool) -> File:
         if self.read_only:
             raise FileError("Read-only file system")
         file = self._written.get(path)
@@ -100,10 +149,7 @@ class Volume:
             if len(self._written) >= MAX_FILES:
                 raise FileError("No space left on device")
             file = self._written[path] = File()
-        if self.size + len(content) > MAX_SIZE:
-            raise FileError("No space left on device")
-        file.append(content)
-        self.size += len(content)
+        return file
 
     def remove(self, path: str) -> None:
         """Remove a file, if it exists.
@@ -114,45 +160,9 @@ class Volume:
         if self.read_only:
             raise FileError("Read-only file system")
         file = self._written.pop(path, None)
-        self.size -= file.size if file is not None else 0
-
-
-class SubPath(Volume):
-    """A directory, or a file, of a volume that is mounted in its place.
-
-    Args:
-        volume: the whole volume, which can be written.
-        path: relative to it.
-    """
-
-    def __init__(self, volume: Volume, path: str) -> None:
-        prefix = f"{path}/"
-        inner = {each[len(prefix) :] for each in volume.directories if each.startswith(prefix)}
-        super().__init__(directories=inner)
-        self._volume, self._path = volume, path
-
-    def paths(self) -> Collection[str]:
-        """Return the paths of all files, relative to the directory; "" for a file."""
-        prefix = f"{self._path}/"
-        paths = self._volume.paths()
-        if self._path in paths:
-            return ("",)
-        return [each[len(prefix) :] for each in paths if each.startswith(prefix)]
-
-    def read(self, path: str) -> str | None:
-        """Return the content of a file; None if there is none."""
-        return self._volume.read(self._inside(path))
-
-    def write(self, path: str, content: str, *, append: bool) -> None:
-        """Write a file of the volume; see `Volume.write`."""
-        self._volume.write(self._inside(path), content, append=append)
-
-    def remove(self, path: str) -> None:
-        """Remove a file of the volume, if it exists."""
-        self._volume.remove(self._inside(path))
-
-    def _inside(self, path: str) -> str:
-        return f"{self._path}/{path}" if path else self._path
+        if file is not None:
+            self.size -= file.size
+            self._zeros -= file.zeros
 
 
 class FileSystem:
@@ -196,6 +206,16 @@ class FileSystem:
         if content is None:
             raise FileError("No such file or directory")
         return content
+
+    def size_of(self, path: str) -> int:
+        """Return the bytes of a file."""
+        volume, relative = self._locate(path)
+        return volume.size_of(relative)
+
+    @property
+    def own_size(self) -> int:
+        """What was written outside of volumes."""
+        return self._mounts[-1][1].size
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or directory of that path."""
@@ -244,14 +264,29 @@ class FileSystem:
         """
         if path == "/dev/null":
             return
+        volume, relative = self._place(path)
+        volume.write(relative, content, append=append)
+
+    def write_zeros(self, path: str, count: int) -> None:
+        """Write a file of zeros, as `dd` and `fallocate` do.
+
+        Raises:
+            FileError: its directory is missing or read-only, or its volume is full.
+        """
+        if path == "/dev/null":
+            return
+        volume, relative = self._place(path)
+        volume.write_zeros(relative, count)
+
+    def _place(self, path: str) -> tuple[Volume, str]:
+        """Return the volume to which a file may be written, and its path there."""
         if len(path) > MAX_PATH:
             raise FileError("File name too long")
         if self.is_directory(path):
             raise FileError("Is a directory")
         if not self.is_directory(posixpath.dirname(path)):
             raise FileError("No such file or directory")
-        volume, relative = self._locate(path)
-        volume.write(relative, content, append=append)
+        return self._locate(path)
 
     def make_directory(self, path: str, *, parents: bool = False) -> None:
         """Make a directory.

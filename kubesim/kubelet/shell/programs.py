@@ -11,7 +11,6 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Callable
 
-from kubesim.bytetext import bytes_of
 from kubesim.kubelet.shell.archives import ARCHIVE_PROGRAMS
 from kubesim.kubelet.shell.arithmetic import evaluate
 from kubesim.kubelet.shell.editors import EDITOR_PROGRAMS
@@ -285,7 +284,7 @@ def _ls(call: Call) -> Run:
                 yield line(name)
                 continue
             full = posixpath.join(path, name) if files.is_directory(path) else path
-            size = 4096 if files.is_directory(full) else len(bytes_of(files.read(full)))
+            size = 4096 if files.is_directory(full) else files.size_of(full)
             kind = "drwxr-xr-x" if files.is_directory(full) else "-rw-r--r--"
             yield line(f"{kind}    1 root     root     {size:>9} Jan  1 00:00 {name}")
     return code

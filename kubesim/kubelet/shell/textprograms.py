@@ -69,11 +69,7 @@ class LineReader:
         self._inputs: list[Input] = []
         for operand in operands or ["-"]:
             try:
-                self._inputs.append(
-                    call.stdin
-                    if operand == "-"
-                    else TextInput(call.state.files.read(call.state.path(operand)))
-                )
+                self._inputs.append(call.stdin if operand == "-" else _file(call, operand))
             except FileError as error:
                 self.errors.append(complaint(f"{call.name}: {operand}: {error}"))
 
@@ -105,6 +101,19 @@ class LineReader:
             if len(lines) > MAX_LINES or size > OUTPUT_BYTES:
                 raise ShellError("out of memory")
         return lines
+
+
+def _file(call: Call, operand: str) -> TextInput:
+    """Return a file as an input.
+
+    Raises:
+        FileError: it cannot be read, or is a large block of zeros.
+    """
+    path = call.state.path(operand)
+    text = call.state.files.read(path)
+    if call.state.files.size_of(path) > OUTPUT_BYTES:
+        raise FileError("File too large")
+    return TextInput(text)
 
 
 def _cat(call: Call) -> Run:
