@@ -24,7 +24,7 @@ from kubesim.kubelet.shell.steps import (
 )
 from kubesim.kubelet.shell.textprograms import LineReader, parse_options
 from kubesim.kubelet.text.awk import AwkRunner, Printed
-from kubesim.kubelet.text.patterns import CompiledPattern, Effort, TextProgramError
+from kubesim.kubelet.text.patterns import Effort, TextPattern, TextProgramError
 from kubesim.kubelet.text.patternsyntax import compile_pattern
 from kubesim.kubelet.text.sed import EditCommand, Editor
 from kubesim.kubelet.text.sedscript import needs_last_line, parse_script
@@ -58,9 +58,7 @@ def _grep(call: Call) -> Run:
         return USAGE_ERROR
 
 
-def _grep_pattern(
-    call: Call, source: str, options: dict[str, str], effort: Effort
-) -> CompiledPattern:
+def _grep_pattern(call: Call, source: str, options: dict[str, str], effort: Effort) -> TextPattern:
     """Compile the pattern of `grep`, with what -F, -w and -x do to it."""
     extended = ("E" in options or call.name.endswith("egrep")) and "F" not in options
     if "F" in options or call.name.endswith("fgrep"):
@@ -73,7 +71,7 @@ def _grep_pattern(
 
 
 def _grep_files(
-    call: Call, options: dict[str, str], operands: list[str], pattern: CompiledPattern
+    call: Call, options: dict[str, str], operands: list[str], pattern: TextPattern
 ) -> Run:
     names = (len(operands) > 1 or "H" in options) and "h" not in options
     code, matched = 0, False
@@ -107,7 +105,7 @@ def _grep_files(
     return code or int(not matched)
 
 
-def _only(pattern: CompiledPattern, body: str) -> list[str]:
+def _only(pattern: TextPattern, body: str) -> list[str]:
     """Return the parts of a line that match."""
     return [match.groups[0] for match in pattern.matches(body) if match.end > match.start]
 
@@ -307,7 +305,8 @@ def _dd(call: Call) -> Run:
     """`dd if=/dev/zero of=FILE bs=SIZE count=N`; without `count`, the disk is full at last."""
     words = dict(word.partition("=")[::2] for word in call.words)
     block, count = _size(words.get("bs", "512")), _size(words.get("count", "1000G"))
-    plain = words.get("if") in ("/dev/zero", "/dev/urandom", "/dev/random")
+    source = words.get("if", "")
+    plain = source.startswith("/dev/") and source.endswith(("zero", "random"))
     size = block * count if plain and block is not None and count is not None else None
     code = yield from _write_zeros(call, words.get("of", ""), size)
     if code == 0:

@@ -16,7 +16,7 @@ from kubesim.kubelet.text.awkvalues import (
     text_of,
 )
 from kubesim.kubelet.text.awkvariables import MAX_VALUES, AwkVariables
-from kubesim.kubelet.text.patterns import MAX_TEXT, CompiledPattern, Effort, TextProgramError
+from kubesim.kubelet.text.patterns import MAX_TEXT, Effort, TextPattern, TextProgramError
 
 
 class Evaluator:
@@ -132,7 +132,7 @@ class Evaluator:
         else:
             self._variables.set(target.text, value)
 
-    def _pattern(self, expression: AwkNode) -> CompiledPattern:
+    def _pattern(self, expression: AwkNode) -> TextPattern:
         if expression.pattern is not None:
             return expression.pattern
         return self._variables.pattern(self.text(expression))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kubesim.kubelet.text.patterns import CompiledPattern, TextProgramError
+from kubesim.kubelet.text.patterns import TextPattern, TextProgramError
 
 MAX_DEPTH = 60  # expressions inside one another
 
@@ -26,7 +26,7 @@ class AwkNode:
     text: str = ""
     parts: tuple[AwkNode, ...] = ()
     number: float = 0.0
-    pattern: CompiledPattern | None = None
+    pattern: TextPattern | None = None
     depth: int = 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubesim.kubelet.text.awkvalues import UNSET, AwkValue, FieldText, number_of, text_of
-from kubesim.kubelet.text.patterns import MAX_TEXT, CompiledPattern, Effort, TextProgramError
+from kubesim.kubelet.text.patterns import MAX_TEXT, Effort, TextPattern, TextProgramError
 from kubesim.kubelet.text.patternsyntax import compile_pattern
 
 MAX_VALUES = 10_000  # variables and elements of arrays; fields of a line
@@ -31,9 +31,9 @@ class AwkVariables:
         self._arrays: dict[str, dict[str, AwkValue]] = {}
         self._line: str = ""
         self._fields: list[AwkValue] | None = []
-        self._patterns: dict[str, CompiledPattern] = {}
+        self._patterns: dict[str, TextPattern] = {}
 
-    def pattern(self, source: str) -> CompiledPattern:
+    def pattern(self, source: str) -> TextPattern:
         """Return the pattern that a string stands for."""
         if source not in self._patterns:
             if len(self._patterns) >= MAX_PATTERNS:
@@ -89,6 +89,11 @@ class AwkVariables:
 
     def set_element(self, name: str, key: str, value: AwkValue) -> None:
         """Set an element of an array.
+
+        Args:
+            name: of the array.
+            key: of the element; several keys are joined.
+            value: of the element.
 
         Raises:
             TextProgramError: there are too many.
@@ -178,7 +183,7 @@ class AwkVariables:
             raise TextProgramError("too many fields")
         return fields
 
-    def _split_at_pattern(self, text: str, pattern: CompiledPattern) -> list[str]:
+    def _split_at_pattern(self, text: str, pattern: TextPattern) -> list[str]:
         fields: list[str] = []
         begin = 0
         for match in pattern.matches(text):

@@ -61,7 +61,7 @@ class PatternMatch(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Instruction:
+class PatternStep:
     """One step of a compiled pattern.
 
     Attributes:
@@ -80,7 +80,7 @@ class Instruction:
 
 
 @dataclass(slots=True)
-class CompiledPattern:
+class TextPattern:
     """A pattern that is ready to be searched for.
 
     Attributes:
@@ -92,7 +92,7 @@ class CompiledPattern:
         literal: the whole pattern, if it is nothing but characters.
     """
 
-    program: tuple[Instruction, ...]
+    program: tuple[PatternStep, ...]
     groups: int
     ignore_case: bool
     effort: Effort

@@ -28,9 +28,9 @@ from kubesim.kubelet.text.patterns import (
     SAVE,
     SPLIT,
     WORD,
-    CompiledPattern,
     Effort,
-    Instruction,
+    PatternStep,
+    TextPattern,
     TextProgramError,
 )
 
@@ -61,7 +61,7 @@ INTERVAL = re.compile(r"(\d{1,4})(,?)(\d{0,4})")
 
 def compile_pattern(
     source: str, effort: Effort, *, extended: bool = False, ignore_case: bool = False
-) -> CompiledPattern:
+) -> TextPattern:
     """Compile a regular expression.
 
     Args:
@@ -77,9 +77,9 @@ def compile_pattern(
     body = compiler.alternatives(0)
     if compiler.position < len(source):
         raise TextProgramError("Unmatched ) or \\)")
-    program = [Instruction(SAVE, 0), *body, Instruction(SAVE, 1), Instruction(MATCH)]
+    program = [PatternStep(SAVE, 0), *body, PatternStep(SAVE, 1), PatternStep(MATCH)]
     resolved = tuple(
-        Instruction(i.action, at + i.target, at + i.other) if i.action in (JUMP, SPLIT) else i
+        PatternStep(i.action, at + i.target, at + i.other) if i.action in (JUMP, SPLIT) else i
         for at, i in enumerate(program)
     )
     prefix = ""
@@ -92,7 +92,7 @@ def compile_pattern(
     simple = len(prefix) == len(body)
     if not simple:
         prefix = ""  # what follows may repeat its last characters
-    return CompiledPattern(
+    return TextPattern(
         resolved, compiler.groups, ignore_case, effort, prefix, literal=simple and bool(prefix)
     )
 
@@ -106,7 +106,7 @@ class _Compiler:
     position: int = 0
     groups: int = 0
 
-    def alternatives(self, depth: int) -> list[Instruction]:
+    def alternatives(self, depth: int) -> list[PatternStep]:
         """Translate alternatives up to the end of the group."""
         if depth > MAX_DEPTH:
             raise TextProgramError("the groups are nested too deeply")
@@ -115,11 +115,11 @@ class _Compiler:
             branches.append(self._sequence(depth))
         program = branches.pop()
         for branch in reversed(branches):
-            split = Instruction(SPLIT, 1, len(branch) + 2)
-            program = self._checked([split, *branch, Instruction(JUMP, len(program) + 1), *program])
+            split = PatternStep(SPLIT, 1, len(branch) + 2)
+            program = self._checked([split, *branch, PatternStep(JUMP, len(program) + 1), *program])
         return program
 
-    def _checked(self, program: list[Instruction]) -> list[Instruction]:
+    def _checked(self, program: list[PatternStep]) -> list[PatternStep]:
         if len(program) > MAX_INSTRUCTIONS:
             raise TextProgramError("Regular expression too big")
         return program
@@ -137,62 +137,62 @@ class _Compiler:
         self.position += 1 if self.extended else 2
         return True
 
-    def _sequence(self, depth: int) -> list[Instruction]:
-        program: list[Instruction] = []
+    def _sequence(self, depth: int) -> list[PatternStep]:
+        program: list[PatternStep] = []
         first = True
         while self.position < len(self.source) and self._operator() not in ("|", ")"):
             atom = self._atom(depth, first=first)
-            repeats = atom[:1] == [Instruction(ASSERT, assertion="^")]
+            repeats = atom[:1] == [PatternStep(ASSERT, assertion="^")]
             program = self._checked([*program, *(atom if repeats else self._repeated(atom))])
             first = repeats
         if self._operator() == ")" and depth == 0:
             raise TextProgramError("Unmatched ) or \\)")
         return program
 
-    def _atom(self, depth: int, *, first: bool) -> list[Instruction]:
+    def _atom(self, depth: int, *, first: bool) -> list[PatternStep]:
         if self._accept("("):
             self.groups += 1
             slot = 2 * self.groups
             body = self.alternatives(depth + 1)
             if not self._accept(")"):
                 raise TextProgramError("Unmatched ( or \\(")
-            return [Instruction(SAVE, slot), *body, Instruction(SAVE, slot + 1)]
+            return [PatternStep(SAVE, slot), *body, PatternStep(SAVE, slot + 1)]
         if self._operator() in ("+", "?", "{") and not first and self.extended:
             raise TextProgramError("Invalid preceding regular expression")
         character = self.source[self.position]
         self.position += 1
         if character == ".":
-            return [Instruction(CHARACTER, negated=True)]
+            return [PatternStep(CHARACTER, negated=True)]
         if character == "[":
             return [self._bracket()]
         if character == "^" and (first or self.extended):
-            return [Instruction(ASSERT, assertion="^")]
+            return [PatternStep(ASSERT, assertion="^")]
         if character == "$" and (self.extended or self._at_end()):
-            return [Instruction(ASSERT, assertion="$")]
+            return [PatternStep(ASSERT, assertion="$")]
         if character == "\\":
             return [self._escape()]
-        return [Instruction(CHARACTER, characters=frozenset(character))]
+        return [PatternStep(CHARACTER, characters=frozenset(character))]
 
     def _at_end(self) -> bool:
         return self.position == len(self.source) or self._operator() in ("|", ")")
 
-    def _escape(self) -> Instruction:
+    def _escape(self) -> PatternStep:
         if self.position >= len(self.source):
             raise TextProgramError("Trailing backslash")
         character = self.source[self.position]
         self.position += 1
         if character in SHORTHANDS:
             characters, negated = SHORTHANDS[character]
-            return Instruction(CHARACTER, characters=characters, negated=negated)
+            return PatternStep(CHARACTER, characters=characters, negated=negated)
         if character in "b<>":
-            return Instruction(ASSERT, assertion=character)
+            return PatternStep(ASSERT, assertion=character)
         if character in "123456789":
             raise TextProgramError("back-references in patterns are not simulated")
         if character.isalnum() and character not in ESCAPES:
             raise TextProgramError(f"\\{character} in patterns is not simulated")
-        return Instruction(CHARACTER, characters=frozenset(ESCAPES.get(character, character)))
+        return PatternStep(CHARACTER, characters=frozenset(ESCAPES.get(character, character)))
 
-    def _bracket(self) -> Instruction:
+    def _bracket(self) -> PatternStep:
         """Translate ``[...]``."""
         source = self.source
         negated = source[self.position : self.position + 1] == "^"
@@ -205,7 +205,7 @@ class _Compiler:
                 raise TextProgramError("Unmatched [, [^, [:, [., or [=")
             if character == "]" and self.position > begin:
                 self.position += 1
-                return Instruction(
+                return PatternStep(
                     CHARACTER, characters=frozenset(characters), negated=bool(negated)
                 )
             if source.startswith("[:", self.position):
@@ -235,7 +235,7 @@ class _Compiler:
             raise TextProgramError("Invalid range end")
         return set(map(chr, range(ord(first), min(ord(rest[1]), ord(first) + 4096) + 1)))
 
-    def _repeated(self, atom: list[Instruction]) -> list[Instruction]:
+    def _repeated(self, atom: list[PatternStep]) -> list[PatternStep]:
         """Translate the repetitions behind an atom."""
         while True:
             if self.source[self.position : self.position + 1] == "*":
@@ -270,14 +270,14 @@ class _Compiler:
             raise TextProgramError("Invalid content of \\{\\}")
         return low, high
 
-    def _times(self, atom: Sequence[Instruction], low: int, high: int | None) -> list[Instruction]:
+    def _times(self, atom: Sequence[PatternStep], low: int, high: int | None) -> list[PatternStep]:
         """Repeat an atom; None: without an end."""
         size = len(atom)
         program = list(atom) * low
         if high is None:
-            loop = [Instruction(SPLIT, 1, size + 2), *atom, Instruction(JUMP, -size - 1)]
+            loop = [PatternStep(SPLIT, 1, size + 2), *atom, PatternStep(JUMP, -size - 1)]
             return self._checked([*program, *loop])
         for remaining in range(high - low, 0, -1):
-            program += [Instruction(SPLIT, 1, remaining * (size + 1)), *atom]
+            program += [PatternStep(SPLIT, 1, remaining * (size + 1)), *atom]
             self._checked(program)
         return program

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from kubesim.kubelet.text.patterns import (
     MAX_TEXT,
-    CompiledPattern,
     PatternMatch,
+    TextPattern,
     TextProgramError,
 )
 
@@ -27,7 +27,7 @@ class Address:
 
     number: int = 0
     last: bool = False
-    pattern: CompiledPattern | None = None
+    pattern: TextPattern | None = None
 
     def selects(self, line: str, number: int, *, last: bool) -> bool:
         """Whether the address selects a line.
@@ -61,7 +61,7 @@ class EditCommand:
     name: str
     addresses: tuple[Address, ...] = ()
     negated: bool = False
-    pattern: CompiledPattern | None = None
+    pattern: TextPattern | None = None
     replacement: tuple[str | int, ...] = ()
     every: bool = False
     nth: int = 1

@@ -8,9 +8,9 @@ Source: IEEE Std 1003.1-2017, Utilities, sed; GNU sed for `-E`, `-i` and the fla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from kubesim.kubelet.text.patterns import CompiledPattern, Effort, TextProgramError
+from kubesim.kubelet.text.patterns import Effort, TextPattern, TextProgramError
 from kubesim.kubelet.text.patternsyntax import compile_pattern
 from kubesim.kubelet.text.sed import Address, EditCommand
 
@@ -86,31 +86,37 @@ class _ScriptReader:
         name = self._peek()
         self.position += 1
         command = EditCommand(name, addresses, negated)
-        if name == "{":
-            command.body = self.commands(depth + 1)
-            if self._peek() != "}":
-                raise TextProgramError("unmatched `{'")
-            self.position += 1
-        elif name == "s":
-            self._substitution(command)
-        elif name == "y":
-            command.table = self._table()
-        elif name and name in "aic":
-            command.text = self._text()
-            return command
-        elif name == "q":
-            self._skip(" \t")
-            begin = self.position
-            self._skip("0123456789")
-            command.text = self.source[begin : self.position][:9]
-        elif not name:
-            raise TextProgramError("missing command")
-        elif name not in "dp=":
-            raise TextProgramError(f"the command `{name}' is not simulated")
+        if name and name in "aic":
+            return replace(command, text=self._text())
+        command = self._with_arguments(command, depth)
         self._skip(" \t")
         if self._peek() not in ("", ";", "\n", "}", "#"):
             raise TextProgramError("extra characters after command")
         return command
+
+    def _with_arguments(self, command: EditCommand, depth: int) -> EditCommand:
+        """Read what follows the letter of a command."""
+        match command.name:
+            case "{":
+                body = self.commands(depth + 1)
+                if self._peek() != "}":
+                    raise TextProgramError("unmatched `{'")
+                self.position += 1
+                return replace(command, body=body)
+            case "s":
+                return self._substitution(command)
+            case "y":
+                return replace(command, table=self._table())
+            case "q":
+                self._skip(" \t")
+                begin = self.position
+                self._skip("0123456789")
+                return replace(command, text=self.source[begin : self.position][:9])
+            case "d" | "p" | "=":
+                return command
+            case "":
+                raise TextProgramError("missing command")
+        raise TextProgramError(f"the command `{command.name}' is not simulated")
 
     def _addresses(self) -> tuple[Address, ...]:
         first = self._address()
@@ -146,7 +152,7 @@ class _ScriptReader:
         self.position += ignore_case
         return Address(pattern=self._pattern(text, ignore_case=ignore_case))
 
-    def _pattern(self, text: str, *, ignore_case: bool) -> CompiledPattern:
+    def _pattern(self, text: str, *, ignore_case: bool) -> TextPattern:
         if not text:
             raise TextProgramError("the empty pattern is not simulated")
         return compile_pattern(text, self.effort, extended=self.extended, ignore_case=ignore_case)
@@ -171,30 +177,32 @@ class _ScriptReader:
         self.position += 1
         return text
 
-    def _substitution(self, command: EditCommand) -> None:
+    def _substitution(self, command: EditCommand) -> EditCommand:
         delimiter = self._peek()
         if delimiter in ("", "\n", "\\"):
             raise TextProgramError("unterminated `s' command")
         self.position += 1
         pattern = self._until(delimiter, in_pattern=True)
         replacement = self._until(delimiter)
-        ignore_case = False
+        flags, nth = "", 1
         while (flag := self._peek()) and flag in "gpiI123456789":
             begin = self.position
             self.position += 1
-            if flag == "g":
-                command.every = True
-            elif flag == "p":
-                command.prints = True
-            elif flag in "iI":
-                ignore_case = True
-            else:
+            flags += flag
+            if flag.isdigit():
                 self._skip("0123456789")
-                command.nth = int(self.source[begin : self.position][:9])
+                nth = int(self.source[begin : self.position][:9])
         if self._peek() not in ("", ";", "\n", "}", " ", "\t", "#"):
             raise TextProgramError(f"the option `{self._peek()}' of `s' is not simulated")
-        command.pattern = self._pattern(pattern, ignore_case=ignore_case)
-        command.replacement = _replacement(replacement, command.pattern.groups)
+        compiled = self._pattern(pattern, ignore_case="i" in flags.lower())
+        return replace(
+            command,
+            pattern=compiled,
+            replacement=_replacement(replacement, compiled.groups),
+            every="g" in flags,
+            prints="p" in flags,
+            nth=nth,
+        )
 
     def _table(self) -> dict[int, str]:
         delimiter = self._peek()
