@@ -1,7 +1,7 @@
 """What `update_kubernetes` makes of the published descriptions of the Kubernetes API. Pure.
 
 Two sources come in: the OpenAPI definitions as the package `kubernetes-validate` holds them, and
-the field numbers of the protobuf messages. Four sections go out (see `Sections`).
+the field numbers of the protobuf messages. Five sections go out (see `Sections`).
 
 >>> clean({"type": ["string", "null"], "enum": ["v1"]})
 {'type': 'string'}
@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal, TypedDict
 
-from tools.zero_values import is_dropped
+from tools.zero_values import is_always_present, is_dropped
 
 Json = dict[str, object]
 Definitions = Mapping[str, Json]
@@ -45,24 +45,27 @@ class Sections(TypedDict):
         kinds: ``apps/v1 Deployment`` -> component name, for every group, version and kind.
         descriptions: component name -> [of the type, {field: of the field}].
         messages: component name -> the fields of its protobuf message.
+        present: component name -> the structures, lists and maps that Go always writes.
     """
 
     types: dict[str, Json]
     kinds: dict[str, str]
     descriptions: dict[str, tuple[str, dict[str, str]]]
     messages: dict[str, list[Field]]
+    present: dict[str, list[str]]
 
 
-SECTIONS: tuple[Literal["types", "kinds", "descriptions", "messages"], ...] = (
+SECTIONS: tuple[Literal["types", "kinds", "descriptions", "messages", "present"], ...] = (
     "types",
     "kinds",
     "descriptions",
     "messages",
+    "present",
 )
 
 
 def build(definitions: Definitions, protobuf: Protobuf) -> Sections:
-    """Return all four sections, each in alphabetical order."""
+    """Return all five sections, each in alphabetical order."""
     types: dict[str, Json] = {}
     kinds: dict[str, str] = {}
     descriptions: dict[str, tuple[str, dict[str, str]]] = {}
@@ -76,7 +79,11 @@ def build(definitions: Definitions, protobuf: Protobuf) -> Sections:
             kinds[f"{group}/{version} {entry['kind']}".lstrip("/")] = name
     messages = messages_of(types, protobuf)
     return Sections(
-        types=types, kinds=dict(sorted(kinds.items())), descriptions=descriptions, messages=messages
+        types=types,
+        kinds=dict(sorted(kinds.items())),
+        descriptions=descriptions,
+        messages=messages,
+        present=present_in(types),
     )
 
 
@@ -115,6 +122,26 @@ def clean(schema: object) -> object:
         elif key not in ("description", "enum"):
             result[key] = clean(value)
     return result
+
+
+def present_in(types: Mapping[str, Json]) -> dict[str, list[str]]:
+    """Return the fields of each type that Go always writes, plain values left out."""
+    result: dict[str, list[str]] = {}
+    for name, schema in types.items():
+        required = frozenset(map(str, _list(schema.get("required"))))
+        result[name] = [
+            field
+            for field, part in _object(schema.get("properties")).items()
+            if _has_parts(types, _object(part))
+            and is_always_present(name, field, field in required)
+        ]
+    return {name: fields for name, fields in result.items() if fields}
+
+
+def _has_parts(types: Mapping[str, Json], schema: Json) -> bool:
+    """Whether values of a schema have fields, entries or items."""
+    target = types.get(str(schema.get("$ref", "")).removeprefix(REF), schema)
+    return any(word in target for word in ("properties", "additionalProperties", "items"))
 
 
 def descriptions_of(definition: Json) -> tuple[str, dict[str, str]]:

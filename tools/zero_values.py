@@ -1,4 +1,4 @@
-"""Which zero values in a protobuf message carry no meaning.
+"""Which zero values carry no meaning in a protobuf message, and which Go writes in every object.
 
 Go holds an optional field by value or by pointer. A field held by value is always on the wire, so
 that its zero says nothing, and JSON leaves it out. A field held by pointer is on the wire only if
@@ -98,6 +98,52 @@ VALUE_STRINGS_OF = frozenset(
         ("core.EndpointPort", "protocol"),
     }
 )
+
+
+# Structures of optional fields that are held by value: they are there even if they are empty.
+_STRUCTURES = """
+    acceptedNames daemonEndpoints deprecatedSource kubeletEndpoint lastState limitResponse
+    loadBalancer metadata nodeInfo preferredVersion regarding source spec state status strategy
+    updateStrategy userInfo
+    """
+STRUCTURES = frozenset(_STRUCTURES.split())
+STRUCTURES_OF = frozenset(
+    {
+        ("AllocationResult", "devices"),
+        ("Container", "resources"),
+        ("Endpoint", "conditions"),
+        ("EphemeralContainer", "resources"),
+        ("IngressServiceBackend", "port"),
+        ("NetworkPolicySpec", "podSelector"),
+        ("PersistentVolumeClaimSpec", "resources"),
+        ("PodTemplate", "template"),
+        ("ReplicaSetSpec", "template"),
+        ("ResourceClaimSpec", "devices"),
+        ("TokenReviewStatus", "user"),
+    }
+)
+POINTER_STRUCTURES_OF = frozenset(
+    {("CustomResourceSubresources", "status"), ("IPAddressSpec", "parentRef")}
+)
+
+
+def is_always_present(type_name: str, field: str, required: bool) -> bool:
+    """Whether Go writes a structure, list or map in every object of its type, empty or null.
+
+    Args:
+        type_name: component name of the type.
+        field: JSON name of the field.
+        required: whether the OpenAPI document demands the field; such a field has no ``omitempty``.
+
+    >>> is_always_present("io.k8s.api.core.v1.Container", "resources", False)
+    True
+    >>> is_always_present("io.k8s.api.core.v1.Container", "securityContext", False)
+    False
+    """
+    key = (type_name.rpartition(".")[2], field)
+    if key in POINTER_STRUCTURES_OF:
+        return False
+    return required or field in STRUCTURES or key in STRUCTURES_OF
 
 
 def is_dropped(type_name: str, field: str, scalar: str, required: bool) -> bool:

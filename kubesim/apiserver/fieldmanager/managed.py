@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from kubesim.apiserver.fieldmanager.structuredmerge import (
+    PRESENT,
     SELF,
     FieldSet,
     FieldValues,
@@ -26,8 +27,8 @@ from kubesim.apiserver.fieldmanager.structuredmerge import (
     values,
 )
 from kubesim.apiserver.registry import Kind
-from kubesim.apiserver.schema.data import Schema
-from kubesim.apiserver.schema.schemas import OBJECT_META, structure_of
+from kubesim.apiserver.schema.data import Schema, present
+from kubesim.apiserver.schema.schemas import OBJECT_META, component_name, structure_of
 from kubesim.errors import Cause, Conflict
 from kubesim.objects.frozen import Document
 
@@ -202,7 +203,7 @@ def after_apply(
     changed = {
         path
         for path, value in wanted.items()
-        if path[-1] != SELF and live.get(path, _NONE) != value
+        if (path[-1] != SELF or value is not None) and live.get(path, _NONE) != value
     }
     conflicts = [(entry.writer, path) for entry in others for path in sorted(entry.paths & changed)]
     if force:
@@ -220,11 +221,9 @@ def after_apply(
 
 
 def _is_owned(path: Path, owned: FieldSet) -> bool:
-    """Return whether `kept` has a path, or, for a list item, any field in that item."""
-    if path[-1] != SELF:
-        return path in owned
-    item = path[:-1]
-    return any(other[: len(item)] == item for other in owned)
+    """Return whether a path, or anything inside it, is owned."""
+    whole = path[:-1] if path[-1] == SELF else path
+    return any(other[: len(whole)] == whole for other in owned)
 
 
 def conflict_error(conflicts: Sequence[tuple[Writer, Path]]) -> Conflict:
@@ -261,23 +260,48 @@ def typed_schema(kind: Kind) -> Schema:
     schema = structure_of(kind)
     if schema is None:
         return {}
-    return {**schema, "properties": {**(schema.get("properties") or {}), "metadata": OBJECT_META}}
+    properties = {**(schema.get("properties") or {}), "metadata": OBJECT_META}
+    fields = () if kind.custom else present().get(component_name(kind), ())
+    return {**schema, "properties": properties, PRESENT: fields}
 
 
-def owned_values(kind: Kind, document: Document, subresource: str = "") -> FieldValues:
+def owned_values(
+    kind: Kind, document: Document, subresource: str = "", *, structures: bool = False
+) -> FieldValues:
     """Return the leaves of a document that a write can own, with their values.
 
     Args:
         kind: of the document.
         document: the object.
         subresource: "": the object without its status; "status": the status alone.
+        structures: add the maps, lists and structures: an update owns those that it creates; an
+            apply owns leaves alone.
     """
+    schema = typed_schema(kind)
     if subresource == "status":
         part = {"status": document.get("status") or {}}
-        return {p: v for p, v in values(part, typed_schema(kind)).items() if p != ("f:status",)}
+        own = values(part, schema, structures=structures)
+        return {p: v for p, v in own.items() if p[0] == "f:status" and len(p) > 1}
     hidden = {"status"} if kind.status else set()
     main = {name: value for name, value in document.items() if name not in hidden}
-    return values(main, typed_schema(kind))
+    own = values(main, schema, structures=structures)
+    if hidden and structures:
+        own = {path: value for path, value in own.items() if path[0] != "f:status"}
+    return own
+
+
+def after_creation(kind: Kind, document: Document, writer: Writer, now: str) -> ManagedFieldsEntry:
+    """Return the entry of the manager that creates an object by an update.
+
+    Args:
+        kind: kind of the object.
+        document: the object.
+        writer: the manager.
+        now: RFC 3339 string.
+    """
+    empty, new = (owned_values(kind, each, structures=True) for each in ({}, document))
+    paths = frozenset(path for path, value in new.items() if empty.get(path, _NONE) != value)
+    return ManagedFieldsEntry(writer, paths, now)
 
 
 def unmanaged_entry(kind: Kind, document: Document, manager: str, now: str) -> ManagedFieldsEntry:
@@ -290,7 +314,7 @@ def unmanaged_entry(kind: Kind, document: Document, manager: str, now: str) -> M
         now: RFC 3339 string.
     """
     writer = Writer(manager, UPDATE, kind.api_version)
-    return ManagedFieldsEntry(writer, frozenset(owned_values(kind, document)), now)
+    return after_creation(kind, document, writer, now)
 
 
 def keep_times(old: Document, new: Document) -> None:

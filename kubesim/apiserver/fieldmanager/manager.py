@@ -16,6 +16,7 @@ from collections.abc import Callable
 from kubesim.apiserver.fieldmanager.managed import (
     UPDATE,
     Writer,
+    after_creation,
     after_update,
     documents_of,
     entries_of,
@@ -52,9 +53,9 @@ class FieldManager:
             manager: the client's name.
         """
         writer = Writer(manager, UPDATE, kind.api_version)
-        entries = after_update([], {}, owned_values(kind, new), writer, self._timestamp())
-        if entries:  # a client that sent no field owns none
-            new["metadata"]["managedFields"] = documents_of(entries)
+        entry = after_creation(kind, new, writer, self._timestamp())
+        if entry.paths:  # a client that sent no field owns none
+            new["metadata"]["managedFields"] = documents_of([entry])
 
     def updated(
         self, kind: Kind, old: Document, new: Document, manager: str, subresource: str = ""
@@ -82,7 +83,9 @@ class FieldManager:
                 return
             manager = manager_of(self._actor())
         writer = Writer(manager, UPDATE, kind.api_version, subresource)
-        old_set, new_set = (owned_values(kind, d, subresource) for d in (old, new))
+        old_set, new_set = (
+            owned_values(kind, each, subresource, structures=True) for each in (old, new)
+        )
         if old_set != new_set:
             entries = after_update(entries_of(new), old_set, new_set, writer, self._timestamp())
             metadata["managedFields"] = documents_of(entries)

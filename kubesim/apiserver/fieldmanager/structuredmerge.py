@@ -3,8 +3,8 @@
 A path is a tuple of steps, written as in `fieldsV1`: ``f:replicas`` is a field,
 ``k:{"name":"web"}`` an item of a keyed list, ``v:"x"`` a member of a set; a path that ends with
 ``.`` is the item itself. Leaves are plain values and everything that is replaced as a whole: lists
-without keys, selectors. All
-functions are pure.
+without keys, selectors. A map, a list or a structure can be owned itself: on the wire it has ``.``.
+All functions are pure.
 
 >>> paths = leaf_paths({"spec": {"replicas": 3, "selector": {"app": "web"}}})
 >>> to_fields_v1(paths)
@@ -30,8 +30,8 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from kubesim.apiserver.schema.data import Schema
-from kubesim.apiserver.schema.schemas import REFERENCES
+from kubesim.apiserver.schema.data import Schema, present
+from kubesim.apiserver.schema.schemas import REF, REFERENCES
 from kubesim.objects.frozen import Document, thaw
 
 Path = tuple[str, ...]
@@ -67,6 +67,22 @@ UNOWNED = frozenset(
 UNOWNED_ROOTS = frozenset(path[0] for path in UNOWNED)  # where unowned fields are
 
 
+PRESENT = "present"  # of a schema: the fields that every object has
+
+
+class _TypedReferences(dict[str, Schema]):
+    """The schemas by reference, each with the fields that Go writes in every object."""
+
+    def __missing__(self, reference: str) -> Schema:
+        fields = present().get(reference.removeprefix(REF))
+        schema = REFERENCES[reference]
+        self[reference] = schema = {**schema, PRESENT: fields} if fields else schema
+        return schema
+
+
+TYPED = _TypedReferences()
+
+
 # -- steps -----------------------------------------------------------------------------------------
 
 
@@ -78,7 +94,7 @@ def part_schema(schema: Schema, field: str) -> Schema:
     if not isinstance(part, dict):
         return NOTHING
     reference = part.get("$ref")
-    return part if reference is None else REFERENCES[reference]
+    return part if reference is None else TYPED[reference]
 
 
 def item_schema(schema: Schema) -> Schema:
@@ -87,7 +103,7 @@ def item_schema(schema: Schema) -> Schema:
     if not isinstance(items, dict):
         return NOTHING
     reference = items.get("$ref")
-    return items if reference is None else REFERENCES[reference]
+    return items if reference is None else TYPED[reference]
 
 
 def is_atomic(schema: Schema) -> bool:
@@ -135,37 +151,78 @@ def leaf_paths(document: Document, schema: Schema = NOTHING) -> FieldSet:
     return frozenset(values(document, schema))
 
 
-def values(document: Document, schema: Schema = NOTHING) -> FieldValues:
-    """Return each leaf of a document and its value; items of keyed lists have the value None."""
+def values(
+    document: Document, schema: Schema = NOTHING, *, structures: bool = False
+) -> FieldValues:
+    """Return each leaf of a document and its value; items of keyed lists have the value None.
+
+    Args:
+        document: an object, or a part of one.
+        schema: of the document; {}: lists are replaced as a whole.
+        structures: add each map, list and structure, with the value None, as Go has them in memory:
+            a structure held by value is there even if the document leaves it out. An empty one has
+            the value None too, so that one that gets its first field is not taken for a new one.
+
+    Source: sigs.k8s.io/structured-merge-diff/typed (compare.go: what was added; tofieldset.go).
+    """
     collected: FieldValues = {}
-    _collect(document, schema, (), collected)
+    _collect(document, schema, (), collected, structures)
     return {
         path: value
         for path, value in collected.items()
-        if path[0] not in UNOWNED_ROOTS or not (path[:1] in UNOWNED or path[:2] in UNOWNED)
+        if path[0] not in UNOWNED_ROOTS or not is_unowned(path)
     }
 
 
-def _collect(value: object, schema: Schema, path: Path, collected: FieldValues) -> None:
+def is_unowned(path: Path) -> bool:
+    """Return whether no manager owns a field: the object's identity, and what the server writes."""
+    return path == ("f:metadata",) or path[:1] in UNOWNED or path[:2] in UNOWNED
+
+
+def _collect(
+    value: object, schema: Schema, path: Path, collected: FieldValues, structures: bool
+) -> None:
     """Add each leaf of a value at `path`."""
-    if isinstance(value, dict) and value and not is_atomic(schema):
-        for name, item in value.items():
-            inner = (*path, f"f:{name}")
-            if isinstance(item, (dict, list)) and item:
-                _collect(item, part_schema(schema, name), inner, collected)
-            else:
-                collected[inner] = item
+    if isinstance(value, dict) and not is_atomic(schema) and (value or structures):
+        _collect_fields(value, schema, path, collected, structures)
     elif isinstance(value, list) and value and (keys := keys_of(schema, value)):
         of_item = item_schema(schema)
+        if structures:
+            collected[path] = None
         for item in value:
             step = (*path, key_step(item, keys))
-            collected[(*step, SELF)] = None
-            _collect(item, of_item, step, collected)
+            if is_atomic(of_item):
+                collected[(*step, SELF)] = item
+            else:
+                collected[(*step, SELF)] = None
+                _collect(item, of_item, step, collected, structures)
     elif isinstance(value, list) and value and is_set(schema, value):
+        if structures:
+            collected[path] = None
         for item in value:
             collected[(*path, value_step(item))] = item
     elif path:
-        collected[path] = value
+        collected[path] = None if structures and value in ([], {}) else value
+
+
+def _collect_fields(
+    value: Document, schema: Schema, path: Path, collected: FieldValues, structures: bool
+) -> None:
+    """Add each leaf of an object at `path`; with `structures`, the object, too."""
+    if structures and path and path[-1][:2] == "f:":
+        collected[path] = None
+    for name, item in value.items():
+        inner = (*path, f"f:{name}")
+        if isinstance(item, (dict, list)) and (item or structures):
+            _collect(item, part_schema(schema, name), inner, collected, structures)
+        else:
+            collected[inner] = item
+    for name in schema.get(PRESENT, ()) if structures else ():
+        if value.get(name) is None:
+            inner, part = (*path, f"f:{name}"), part_schema(schema, name)
+            collected[inner] = None
+            if part.get("properties"):
+                _collect({}, part, inner, collected, structures)
 
 
 # -- on the wire -----------------------------------------------------------------------------------
@@ -174,10 +231,15 @@ def _collect(value: object, schema: Schema, path: Path, collected: FieldValues) 
 def to_fields_v1(paths: Iterable[Path]) -> Document:
     """Serialize a set as `fieldsV1`: nested objects; a leaf is an empty object."""
     tree: Document = {}
-    for path in sorted(paths):
+    node: Document = tree
+    before: Path = ()
+    for path in sorted(path[:-1] if path[-1:] == (SELF,) else path for path in paths):
+        if before and path[: len(before)] == before:
+            node[SELF] = {}  # the path before this one is owned, and so is a part of it
         node = tree
         for step in path:
             node = node.setdefault(step, {})
+        before = path
     return tree
 
 
@@ -193,7 +255,7 @@ def _paths(tree: Document, path: Path) -> Iterator[Path]:
         elif isinstance(below, dict) and below:
             yield from _paths(below, (*path, step))
         else:
-            yield (*path, step)
+            yield (*path, step, SELF) if step[:2] == "k:" else (*path, step)
 
 
 def path_text(path: Path) -> str:

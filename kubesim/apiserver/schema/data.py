@@ -66,6 +66,18 @@ def messages() -> dict[str, list[MessageField]]:
     return cast(dict[str, list[MessageField]], _section("messages"))
 
 
+@lru_cache(maxsize=1)
+def present() -> dict[str, list[str]]:
+    """Return the structures, lists and maps that Go writes in every object of a type.
+
+    They are held by value, or have no ``omitempty``: an empty one is ``{}`` or null.
+
+    >>> present()["io.k8s.api.apps.v1.DeploymentSpec"]
+    ['selector', 'strategy', 'template']
+    """
+    return cast(dict[str, list[str]], _section("present"))
+
+
 def _header() -> tuple[Document, bytes]:
     """Return the header, and what follows it."""
     member = zlib.decompressobj(GZIP)
