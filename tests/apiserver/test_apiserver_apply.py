@@ -210,7 +210,8 @@ def test_objects_from_before_have_an_owner(api: KubeAPI) -> None:
     with pytest.raises(Conflict, match="before-first-apply"):
         api.apply(config(a="2"), field_manager="me")
     done = api.apply(config(a="2"), field_manager="me", force=True)
-    assert managers(done) == [("me", "Apply", "")]
+    assert managers(done) == [("before-first-apply", "Update", ""), ("me", "Apply", "")]
+    assert fields(done, "before-first-apply") == {".data"}  # the map itself, which it created
 
 
 def test_a_dry_run_changes_nothing(api: KubeAPI) -> None:

@@ -108,7 +108,7 @@ def test_the_shipped_file_is_whole() -> None:
     header: Any = content[""]
     assert header == data.header()
     assert header["kubernetes"] == "1.34.0" and len(header["sources"]) == 2
-    for name in ("types", "kinds", "descriptions", "messages"):
+    for name in ("types", "kinds", "descriptions", "messages", "present"):
         assert getattr(data, name)() == content[name]
 
 
@@ -117,6 +117,15 @@ def test_the_shipped_messages_come_from_the_kept_field_numbers() -> None:
     fields = json.loads(gzip.decompress(FIELDS.read_bytes()))
     made = json.loads(json.dumps(build(data.types(), fields)["messages"]))
     assert made == data.messages()
+
+
+def test_the_structures_that_go_always_writes() -> None:
+    """Those held by value, and required lists; pointers and plain values are not among them."""
+    made = json.loads(json.dumps(build(data.types(), {})["present"]))
+    assert made == data.present()
+    assert made[f"{POD}PodSpec"] == ["containers"]
+    assert made[f"{POD}Pod"] == ["metadata", "spec", "status"]
+    assert "io.k8s.api.resource.v1.ResourceClaimStatus" not in made  # its devices are a list
 
 
 def test_every_reference_is_known() -> None:
@@ -164,12 +173,17 @@ def test_the_table_of_zero_values_speaks_of_fields_that_exist() -> None:
         *_, group, _, short = component.split(".")
         for _, field, _, _ in own:
             fields |= {(short, field), (f"{group}.{short}", field)}
+    for component, schema in data.types().items():  # those of embedded messages, too
+        fields |= {(component.rpartition(".")[2], field) for field in schema.get("properties", ())}
     named = {field for _, field in fields}
     assert named >= zero_values.VALUES and named >= zero_values.POINTER_STRINGS
+    assert named >= zero_values.STRUCTURES
     for table in (
         zero_values.POINTERS_ALL_THE_SAME,
         zero_values.VALUES_ALL_THE_SAME,
         zero_values.POINTER_STRINGS_OF,
         zero_values.VALUE_STRINGS_OF,
+        zero_values.STRUCTURES_OF,
+        zero_values.POINTER_STRUCTURES_OF,
     ):
         assert table <= fields
