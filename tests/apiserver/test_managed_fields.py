@@ -1,4 +1,4 @@
-"""managedFields of updates: which maps, lists and structures a manager owns, beside their fields."""
+"""managedFields of updates: the maps, lists and structures that a manager owns, beside fields."""
 
 from __future__ import annotations
 
