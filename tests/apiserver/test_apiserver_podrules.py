@@ -263,19 +263,9 @@ CONTAINERS: list[Row] = [
         'Unsupported value: "Log": supported values: "File", "FallbackToLogsOnError"',
         main(terminationMessagePolicy="Log"),
     ),
-    (
-        f"{FIRST}.restartPolicy",
-        "Forbidden: may not be set for non-init containers",
-        main(restartPolicy="Always"),
-    ),
     # init containers
     ("spec.initContainers[0].readinessProbe", ONLY_SIDECARS, init(readinessProbe=TCP)),
     ("spec.initContainers[0].lifecycle", ONLY_SIDECARS, init(lifecycle={"preStop": {}})),
-    (
-        "spec.initContainers[0].restartPolicy",
-        'Unsupported value: "Never": supported values: "Always"',
-        init(restartPolicy="Never"),
-    ),
     (
         "spec.initContainers[0].livenessProbe",
         "Required value: must specify a handler type",

@@ -31,6 +31,24 @@ SPECS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"containers": [{**MAIN, "restartPolicyRules": [{"action": "Restart"}]}]},
         {"containers": [MAIN]},
     ),
+    "ContainerRestartRules: the policy of a main container": (
+        {"containers": [{**MAIN, "restartPolicy": "Never"}]},
+        {"containers": [MAIN]},
+    ),
+    "ContainerRestartRules: the policy of init containers": (
+        {
+            "initContainers": [
+                {**MAIN, "name": "a", "restartPolicy": "Never"},
+                {**MAIN, "name": "b", "restartPolicy": "Always"},
+            ]
+        },
+        {
+            "initContainers": [
+                {**MAIN, "name": "a"},
+                {**MAIN, "name": "b", "restartPolicy": "Always"},
+            ]
+        },
+    ),
     "ImageVolume": (
         {
             "containers": [{**MAIN, "volumeMounts": [{"name": "v", "mountPath": "/v"}]}],
@@ -64,15 +82,15 @@ SPECS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 def stored(spec: dict[str, Any], shape: dict[str, Any]) -> dict[str, Any]:
     """The parts of a stored pod spec that a test has a word about."""
-    fields = ("name", "image", "lifecycle", "restartPolicyRules", "volumeMounts")
+    fields = ("name", "image", "lifecycle", "restartPolicy", "restartPolicyRules", "volumeMounts")
     parts: dict[str, Any] = {
         field: spec[field] for field in ("hostnameOverride", "volumes") if field in spec
     }
     for volume in parts.get("volumes", ()):
         volume.get("projected", {}).pop("defaultMode", None)
-    if "containers" in shape:
-        containers = [{f: c[f] for f in fields if f in c} for c in spec["containers"]]
-        parts["containers"] = containers
+    for name in ("containers", "initContainers"):
+        if name in shape:
+            parts[name] = [{f: c[f] for f in fields if f in c} for c in spec[name]]
     return parts
 
 

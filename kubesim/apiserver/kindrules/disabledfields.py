@@ -14,25 +14,27 @@ from kubesim.objects.frozen import Document, objects_in
 from kubesim.objects.pods import CONTAINER_LISTS
 
 EVERY_CONTAINER_LIST = (*CONTAINER_LISTS, "ephemeralContainers")
-# Fields, beside volumes, of a pod spec and of a container in which there may be one of them.
-PERHAPS_DISABLED = frozenset(
-    ("hostnameOverride", "ephemeralContainers", "lifecycle", "restartPolicyRules")
-)
+# Fields of a spec, beside volumes, and of a container that are, or may have, one that is dropped.
+IN_SPEC = frozenset(("hostnameOverride", "ephemeralContainers", "lifecycle", "restartPolicyRules"))
+IN_CONTAINER = IN_SPEC | {"restartPolicy"}
 SOURCES = ("clusterTrustBundle", "podCertificate")  # of a projected volume
 
 
-def drop_disabled_pod_fields(spec: Document) -> None:
+def drop_disabled_fields(spec: Document) -> None:
     """Drop the fields of a pod spec, of a pod or of a template, whose features are off.
 
     hostnameOverride (HostnameOverride), lifecycle.stopSignal (ContainerStopSignals),
-    restartPolicyRules (ContainerRestartRules), volumes of the type image, with their mounts
-    (ImageVolume), and two projected sources (ClusterTrustBundleProjection, PodCertificateRequest).
+    restartPolicyRules and restartPolicy, but for the one that makes a sidecar of an init container
+    (ContainerRestartRules), volumes of the type image, with their mounts (ImageVolume), and two
+    projected sources (ClusterTrustBundleProjection, PodCertificateRequest).
     """
     spec.pop("hostnameOverride", None)
     images = _drop_volumes(spec)
     for field in EVERY_CONTAINER_LIST:
         for container in objects_in(spec.get(field)):
             container.pop("restartPolicyRules", None)
+            if field != "initContainers" or container.get("restartPolicy") != "Always":
+                container.pop("restartPolicy", None)
             lifecycle = container.get("lifecycle")
             if isinstance(lifecycle, dict) and lifecycle.pop("stopSignal", None) is not None:
                 if not lifecycle:

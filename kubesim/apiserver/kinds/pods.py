@@ -18,7 +18,7 @@ from kubesim.apiserver.admission.serviceaccount import (
     is_mirror,
     set_account,
 )
-from kubesim.apiserver.kindrules.disabledfields import PERHAPS_DISABLED, drop_disabled_pod_fields
+from kubesim.apiserver.kindrules.disabledfields import IN_CONTAINER, IN_SPEC, drop_disabled_fields
 from kubesim.apiserver.podvalidation.containers import (
     MESSAGE_POLICIES,
     PULL_POLICIES,
@@ -126,13 +126,13 @@ def default_pod_spec(spec: Document) -> None:
     account = spec.get("serviceAccountName") or spec.get("serviceAccount")
     if account:  # the old name of the field is always there, too
         spec["serviceAccountName"] = spec["serviceAccount"] = account
-    is_plain = PERHAPS_DISABLED.isdisjoint(spec) and ("volumes" not in spec or _token_volume(spec))
+    is_plain = IN_SPEC.isdisjoint(spec) and ("volumes" not in spec or _token_volume(spec))
     for field in CONTAINER_LISTS:
         for container in objects_in(spec.get(field)):
-            is_plain = is_plain and PERHAPS_DISABLED.isdisjoint(container)
+            is_plain = is_plain and IN_CONTAINER.isdisjoint(container)
             _default_container(container)
     if not is_plain:
-        drop_disabled_pod_fields(spec)
+        drop_disabled_fields(spec)
 
 
 def _default_container(container: Document) -> None:

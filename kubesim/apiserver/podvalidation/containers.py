@@ -79,31 +79,6 @@ def validate_resize_policy(
             errors.invalid(place, restart, rule)
 
 
-def refuse_restart_policy(
-    _container: ContainerDict, path: str, _spec: PodSpecDict, errors: FieldErrors
-) -> None:
-    """Refuse a restart policy of a main container.
-
-    Args:
-        path: path of the container.
-        errors: collects the errors.
-    """
-    errors.forbidden(f"{path}.restartPolicy", "may not be set for non-init containers")
-
-
-def validate_restart_policy(
-    container: ContainerDict, path: str, _spec: PodSpecDict, errors: FieldErrors
-) -> None:
-    """Validate the restart policy of an init container, which makes a sidecar of it.
-
-    Args:
-        container: has a restartPolicy.
-        path: its path.
-        errors: collects the errors.
-    """
-    errors.one_of(f"{path}.restartPolicy", container["restartPolicy"], ("Always",))
-
-
 # -- host ports ------------------------------------------------------------------------------------
 
 

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 from kubesim.apiserver.podvalidation.affinity import validate_affinity
 from kubesim.apiserver.podvalidation.containers import (
-    refuse_restart_policy,
     validate_host_network,
     validate_ports,
     validate_resize_policy,
-    validate_restart_policy,
 )
 from kubesim.apiserver.podvalidation.environment import validate_env, validate_env_from
 from kubesim.apiserver.podvalidation.mounts import validate_devices, validate_mounts
@@ -96,11 +94,9 @@ RULES_BY_LIST: dict[str, tuple[tuple[str, ContainerRule], ...]] = {
     "containers": (
         *CONTAINER_RULES,
         *PROBE_RULES,
-        ("restartPolicy", refuse_restart_policy),
     ),
     "initContainers": (
         *CONTAINER_RULES,
-        ("restartPolicy", validate_restart_policy),
         *((field, for_sidecars(field, rule)) for field, rule in PROBE_RULES),
     ),
 }
