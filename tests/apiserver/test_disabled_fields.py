@@ -117,6 +117,37 @@ def test_only_recursive_relabelling_is_possible(api: KubeAPI) -> None:
     api.create(pod)
 
 
+def test_fields_of_claims_and_slices(api: KubeAPI) -> None:
+    """Taints and parts of devices, capacity that is shared, binding conditions are off."""
+    group = {"apiVersion": "resource.k8s.io/v1"}
+    wanted = {"deviceClassName": "a.dev", "tolerations": [{"key": "a", "effect": "NoExecute"}]}
+    wanted["capacity"] = {"requests": {"memory": "1Gi"}}
+    claim = {**group, "kind": "ResourceClaim", "metadata": {"name": "c"}}
+    claim = api.create(
+        claim | {"spec": {"devices": {"requests": [{"name": "r", "exactly": wanted}]}}}
+    )
+    (request,) = claim["spec"]["devices"]["requests"]
+    assert set(request["exactly"]) == {"deviceClassName", "allocationMode", "count"}
+    device = {
+        "name": "d",
+        "capacity": {"memory": {"value": "1Gi", "requestPolicy": {"default": "1Gi"}}},
+        "taints": [{"key": "a", "effect": "NoExecute"}],
+        "consumesCounters": [{"counterSet": "s", "counters": {"a": {"value": "1"}}}],
+        "allNodes": True,
+        "allowMultipleAllocations": True,
+        "bindsToNode": True,
+        "bindingConditions": ["a"],
+        "bindingFailureConditions": ["b"],
+    }
+    pool = {"name": "p", "generation": 1, "resourceSliceCount": 1}
+    spec = {"driver": "a.dev", "pool": pool, "nodeName": "n", "devices": [device]}
+    spec["sharedCounters"] = [{"name": "s", "counters": {"a": {"value": "1"}}}]
+    resource_slice = {**group, "kind": "ResourceSlice", "metadata": {"name": "s"}, "spec": spec}
+    stored_spec = api.create(resource_slice)["spec"]
+    assert "sharedCounters" not in stored_spec
+    assert stored_spec["devices"] == [{"name": "d", "capacity": {"memory": {"value": "1Gi"}}}]
+
+
 def test_fields_of_other_kinds(api: KubeAPI) -> None:
     """MutableCSINodeAllocatableCount and DRAExtendedResource are off."""
     driver = {"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": "d"}}

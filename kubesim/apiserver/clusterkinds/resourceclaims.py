@@ -27,20 +27,46 @@ NODES_RULE = (
 )
 
 
+# Fields of features that are off by default in 1.34: DRADeviceTaints (taints, tolerations),
+# DRAPartitionableDevices, DRAConsumableCapacity, DRADeviceBindingConditions.
+DISABLED_OF_REQUEST = ("tolerations", "capacity")
+DISABLED_OF_DEVICE = (
+    "taints",
+    "consumesCounters",
+    "nodeName",
+    "nodeSelector",
+    "allNodes",
+    "allowMultipleAllocations",
+    "bindsToNode",
+    "bindingConditions",
+    "bindingFailureConditions",
+)
+
+
+def _drop(holder: object, fields: tuple[str, ...]) -> None:
+    """Drop fields of an object."""
+    if isinstance(holder, dict):
+        for field in fields:
+            holder.pop(field, None)
+
+
 # -- claims ----------------------------------------------------------------------------------------
 
 
 def _default_devices(spec: object) -> None:
     devices = spec.get("devices") if isinstance(spec, dict) else None
-    for request in objects_in(devices.get("requests") if isinstance(devices, dict) else None):
+    if not isinstance(devices, dict):
+        return
+    for constraint in objects_in(devices.get("constraints")):
+        _drop(constraint, ("distinctAttribute",))
+    for request in objects_in(devices.get("requests")):
         exactly = request.get("exactly")
         for each in (exactly, *objects_in(request.get("firstAvailable"))):
             if isinstance(each, dict):
+                _drop(each, DISABLED_OF_REQUEST)
                 fill(each, "allocationMode", "ExactCount")
                 if each["allocationMode"] == "ExactCount" and not each.get("count"):
                     each["count"] = 1
-                for toleration in objects_in(each.get("tolerations")):
-                    fill(toleration, "operator", "Equal")
 
 
 def default_claim(claim: Document) -> None:
@@ -63,6 +89,21 @@ def default_device_class(device_class: Document) -> None:
     spec = device_class.get("spec")
     if isinstance(spec, dict):
         spec.pop("extendedResourceName", None)
+
+
+def default_resource_slice(resource_slice: Document) -> None:
+    """Drop the fields of features that are off by default in 1.34.
+
+    Source: pkg/registry/resource/resourceslice/strategy.go (dropDisabledFields).
+    """
+    spec = resource_slice.get("spec")
+    if isinstance(spec, dict):
+        _drop(spec, ("sharedCounters", "perDeviceNodeSelection"))
+        for device in objects_in(spec.get("devices")):
+            _drop(device, DISABLED_OF_DEVICE)
+            capacity = device.get("capacity")
+            for each in capacity.values() if isinstance(capacity, dict) else ():
+                _drop(each, ("requestPolicy",))
 
 
 def validate_claim(claim: Document, errors: FieldErrors) -> None:
@@ -283,6 +324,7 @@ KINDS = (
         "resourceslices",
         group=GROUP,
         namespaced=False,
+        default=default_resource_slice,
         validate=validate_resource_slice,
         validate_update=validate_slice_update,
         kept=WHAT,
