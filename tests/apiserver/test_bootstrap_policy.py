@@ -11,14 +11,17 @@ from kubesim.apiserver.access.attributes import RequestAttributes, User
 from kubesim.apiserver.access.policy import PolicyObject, bootstrap_policy
 from kubesim.apiserver.access.policytables import CLUSTER_ROLES
 
-# How many rules each ClusterRole has.
+# How many rules each ClusterRole has. One role is metrics-server's, of which admin, edit and view
+# have one rule each.
+METRICS_READER = "system:aggregated-metrics-reader"
 RULES = {
-    "admin": 27,
+    "admin": 28,
     "cluster-admin": 2,
-    "edit": 25,
+    "edit": 26,
     "system:aggregate-to-admin": 2,
     "system:aggregate-to-edit": 14,
     "system:aggregate-to-view": 11,
+    METRICS_READER: 1,
     "system:auth-delegator": 2,
     "system:basic-user": 2,
     "system:certificates.k8s.io:certificatesigningrequests:nodeclient": 1,
@@ -43,7 +46,7 @@ RULES = {
     "system:public-info-viewer": 1,
     "system:service-account-issuer-discovery": 1,
     "system:volume-scheduler": 3,
-    "view": 11,
+    "view": 12,
 }
 CONTROLLER_RULES = {
     "attachdetach-controller": 8,
@@ -164,6 +167,23 @@ def test_each_role_is_bound_to_its_component() -> None:
             f"{account}kube-scheduler",
         ],
     }
+
+
+def test_the_role_of_metrics_server_is_a_part_of_view_edit_and_admin(api: KubeAPI) -> None:
+    """`kubectl top` works for users of these roles; its labels are those of the manifest."""
+    (role,) = (each for each in objects("ClusterRole") if each.name == METRICS_READER)
+    aggregate = "rbac.authorization.k8s.io/aggregate-to-"
+    assert role.metadata["labels"] == {
+        "k8s-app": "metrics-server",
+        f"{aggregate}view": "true",
+        f"{aggregate}edit": "true",
+        f"{aggregate}admin": "true",
+    }
+    for name in ("view", "edit", "admin"):
+        reference = {"kind": "ClusterRole", "name": name}
+        rules = api.access.rules_of_reference(reference, "")
+        request = RequestAttributes("list", "metrics.k8s.io", "pods", "default")
+        assert any(rule.allows(request) for rule in rules), name
 
 
 def test_components_may_do_what_they_do_in_kubernetes(api: KubeAPI) -> None:

@@ -1,7 +1,7 @@
 """The bootstrap policy: the roles and bindings that every cluster has from the start.
 
 Source: plugin/pkg/auth/authorizer/rbac/bootstrappolicy; pkg/registry/rbac/rest/storage_rbac.go,
-which writes them when the server starts.
+which writes them when the server starts. One role is metrics-server's.
 """
 
 from __future__ import annotations
@@ -16,7 +16,12 @@ from kubesim.apiserver.access.controllertables import (
     NAMESPACE_BINDINGS,
     NAMESPACE_ROLES,
 )
-from kubesim.apiserver.access.policytables import CLUSTER_BINDINGS, CLUSTER_ROLES
+from kubesim.apiserver.access.policytables import (
+    CLUSTER_BINDINGS,
+    CLUSTER_ROLES,
+    METRICS_READER,
+    METRICS_RULE,
+)
 from kubesim.objects.frozen import Document, freeze
 from kubesim.objects.wellknown import RBAC_GROUP
 
@@ -49,6 +54,7 @@ class PolicyObject(NamedTuple):
 def bootstrap_policy() -> tuple[PolicyObject, ...]:
     """Return all roles and bindings, in the order of their creation."""
     roles = [_cluster_role(name, map(rule, rules)) for name, rules in CLUSTER_ROLES.items()]
+    roles.append(_metrics_reader())
     for name, part_of in USER_ROLES.items():
         aggregation = {"clusterRoleSelectors": [{"matchLabels": {f"{AGGREGATE_TO}{name}": "true"}}]}
         document = {"metadata": {"name": name}, "aggregationRule": aggregation}
@@ -89,6 +95,14 @@ def _cluster_role(name: str, rules: Iterable[dict[str, object]]) -> PolicyObject
     _, aggregate, part_of = name.partition("system:aggregate-to-")
     labels = {f"{AGGREGATE_TO}{part_of}": "true"} if aggregate else {}
     return _object("ClusterRole", name, labels, rules=list(rules))
+
+
+def _metrics_reader() -> PolicyObject:
+    """Return the role of metrics-server, with the labels of its manifest and not Kubernetes'."""
+    parts = {f"{AGGREGATE_TO}{name}": "true" for name in USER_ROLES}
+    metadata = {"labels": {"k8s-app": "metrics-server", **parts}}
+    content = {"rules": [rule(METRICS_RULE)]}
+    return PolicyObject("ClusterRole", "", METRICS_READER, freeze(metadata), freeze(content))
 
 
 def _binding(

@@ -4,7 +4,8 @@ A rule is ``verbs groups resources``, with ``names`` as a fourth word if it has 
 paths``; words hold lists with commas, ``core`` is the core group. Rules that Kubernetes 1.34 adds
 only for feature gates that are off by default are not here.
 
-Source: plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go.
+Source: plugin/pkg/auth/authorizer/rbac/bootstrappolicy/policy.go; metrics-server's
+manifests/base/rbac.yaml.
 """
 
 from __future__ import annotations
@@ -199,6 +200,10 @@ CLUSTER_ROLES: dict[str, tuple[str, ...]] = {
         f"approve {CSR} signers kubernetes.io/kube-apiserver-client-kubelet",
     ),
 }
+
+# Of metrics-server, whose API this server contains; it is a part of view, edit and admin.
+METRICS_READER = "system:aggregated-metrics-reader"
+METRICS_RULE = f"{READ} metrics.k8s.io nodes,pods"
 
 # ClusterRole -> subjects (kind, name) of the binding of the same name; accounts are of kube-system.
 CLUSTER_BINDINGS: dict[str, tuple[tuple[str, str], ...]] = {

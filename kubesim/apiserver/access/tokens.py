@@ -15,6 +15,7 @@ import hmac
 import json
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
 from datetime import datetime
 
 from kubesim.apiserver.access.attributes import User, account_user
@@ -129,28 +130,50 @@ class TokenIssuer:
             token: the bearer token.
             audiences: the token must be for one of them.
         """
+        return self.check(token, audiences)[0]
+
+    def check(
+        self, token: str, audiences: tuple[str, ...] = (AUDIENCE,)
+    ) -> tuple[User | None, str]:
+        """Return the service account whose token this is, or None and why it is not valid.
+
+        Args:
+            token: the bearer token.
+            audiences: the token must be for one of them.
+
+        Returns:
+            The reason is "" for a valid token, and for a string that is no token of this issuer.
+
+        Source: pkg/serviceaccount/jwt.go (AuthenticateToken), pkg/serviceaccount/claims.go.
+        """
         claims = self._verified(token)
-        if claims is None or self._epoch() >= claims.get("exp", self._epoch() + 1):
-            return None
+        if claims is None:
+            return None, ""
         if not set(audiences) & set(claims["aud"]):
-            return None
+            issued, target = _quoted(claims["aud"]), _quoted(audiences)
+            return None, f"token audiences {issued} is invalid for the target audiences {target}"
+        if self._epoch() >= claims.get("exp", self._epoch() + 1):
+            return None, "service account token has expired"
         about = claims["kubernetes.io"]
         namespace, account = about["namespace"], about["serviceaccount"]
-        if self._uid("serviceaccounts", namespace, account["name"]) != account["uid"]:
-            return None
+        uid = self._uid("serviceaccounts", namespace, account["name"])
+        if not uid:
+            return None, f'serviceaccounts "{account["name"]}" not found'
+        if uid != account["uid"]:
+            return None, f"service account UID ({uid}) does not match claim ({account['uid']})"
         extra = [(f"{EXTRA}credential-id", (f"JTI={claims['jti']}",))]
         for kind, plural in BOUND_KINDS.items():
             bound = about.get(kind.lower())
             if bound is None:
                 continue
             if self._uid(plural, namespace, bound["name"]) != bound["uid"]:
-                return None  # its pod is gone: so is the token
+                return None, "service account token has been invalidated"  # with its pod
             if kind == "Pod":
                 extra += [
                     (f"{EXTRA}pod-name", (bound["name"],)),
                     (f"{EXTRA}pod-uid", (bound["uid"],)),
                 ]
-        return account_user(namespace, account["name"], account["uid"], extra)
+        return account_user(namespace, account["name"], account["uid"], extra), ""
 
     def _bound_object(
         self, namespace: str, account: str, bound: ReadOnlyDocument
@@ -211,6 +234,11 @@ class TokenIssuer:
         payload = signed.partition(".")[2]
         claims: Document = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return claims
+
+
+def _quoted(audiences: Iterable[str]) -> str:
+    """Return names as Go prints a list of strings."""
+    return f"[{' '.join(json.dumps(each) for each in audiences)}]"
 
 
 def _encoded(data: bytes) -> str:
