@@ -233,7 +233,7 @@ def watched(server: RestServer, path: str) -> list[Any]:
     reply = send(server, "GET", path)
     assert reply.status == 200 and reply.stream is not None, reply.body
     ours, theirs = socket.socketpair()
-    reply.stream(theirs, b"")
+    reply.stream(theirs, b"", None)
     with server.streams._lock:
         (stream,) = server.streams._streams
     chunks = stream.source.pull(0)

@@ -23,6 +23,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Protocol
@@ -30,7 +31,7 @@ from typing import Protocol
 from kubesim.analytics import Analytics
 from kubesim.rest.http.certificates import Certificate
 from kubesim.rest.http.reader import Connection, ConnectionClosed, HeadCache, waiting_input
-from kubesim.rest.http.response import Response, render, render_head
+from kubesim.rest.http.response import Response, Resume, render, render_head
 from kubesim.rest.http.wire import Request, RequestRejected
 
 MAX_CONNECTIONS = 512
@@ -108,6 +109,17 @@ class Connections:
             closed = self._closed
         if closed:
             connection.shut()
+
+    def readmit(self, connection: Connection) -> bool:
+        """Add a connection whose stream has ended; False if there is no room for it.
+
+        It takes no other's place: a client whose watch has ended can connect again.
+        """
+        with self._lock:
+            if self._closed or len(self._open) >= self.limit:
+                return False
+            self._open.add(connection)
+            return True
 
     def remove(self, connection: Connection) -> None:
         """Remove a connection that is closed, or whose socket was handed over."""
@@ -217,6 +229,27 @@ class HTTPServer(ThreadingHTTPServer):
         connections.add(connection)
         return connection, address
 
+    def resume(self, address: object, received: bytes, accepted: socket.socket) -> None:
+        """Serve further requests on a socket whose stream has ended; any thread may call it.
+
+        Args:
+            address: of the client.
+            received: what the client had sent behind the request of the stream.
+            accepted: the socket; it is closed if it cannot be served.
+        """
+        try:
+            connection = Connection(accepted, self.owner.heads, received)
+        except OSError:
+            accepted.close()  # the client has closed it
+            return
+        if not self.owner.connections.readmit(connection):
+            connection.close()
+            return
+        try:
+            self.process_request(connection, address)  # type: ignore[arg-type]
+        except RuntimeError:  # no further thread can be started
+            self.shutdown_request(connection)
+
     def shutdown_request(self, request: Connection) -> None:  # type: ignore[override]
         """Close a connection whose handler has returned."""
         request.close()
@@ -268,7 +301,11 @@ class ConnectionHandler(BaseHTTPRequestHandler):
             # when it stops a watch whose head announces the end of the connection.
             chunked = "Transfer-Encoding" in response.headers
             head = render_head(response, length=None, close=not chunked)
-            response.stream(connection.detach_socket(), head)
+            resume: Resume | None = None
+            if chunked and not close:
+                received = connection.received
+                resume = partial(self.server.resume, self.client_address, received)
+            response.stream(connection.detach_socket(), head, resume)
             return False
         connection.send(render(response, close=close, head_only=head_only))
         if close:

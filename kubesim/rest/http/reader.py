@@ -115,6 +115,8 @@ class Connection:
     Args:
         connection: the accepted socket.
         heads: the cache of heads, shared by all connections of a server.
+        received: bytes that were read from the socket before; None: it is new. Otherwise a response
+            was sent on it, and the client may send its next request.
 
     Attributes:
         busy: a request is in progress, from its first byte to the last byte of its response.
@@ -126,16 +128,18 @@ class Connection:
         head: the bytes of the newest head that was parsed; b"" if it was cached.
     """
 
-    def __init__(self, connection: socket.socket, heads: HeadCache) -> None:
+    def __init__(
+        self, connection: socket.socket, heads: HeadCache, received: bytes | None = None
+    ) -> None:
         self.connection = connection
         self.busy = False
-        self.served = False
+        self.served = received is not None
         self.stalled = False
         self.unread = False
         self.since = time.monotonic()
         self.head = b""
         self._heads = heads
-        self._buffer = b""
+        self._buffer = received or b""
         # The kernel's time-outs do not end a read of TLS: Python waits again for the rest of it.
         has_kernel_timeouts = HAS_KERNEL_TIMEOUTS and not isinstance(connection, ssl.SSLSocket)
         self._idle_timeout = None if has_kernel_timeouts else IDLE_SECONDS
@@ -205,6 +209,11 @@ class Connection:
             if not data:
                 return
             received += len(data)
+
+    @property
+    def received(self) -> bytes:
+        """The bytes that were read behind the newest request."""
+        return self._buffer
 
     def detach_socket(self) -> socket.socket:
         """Return the socket, non-blocking, for the caller to use and close."""

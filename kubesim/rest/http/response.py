@@ -17,8 +17,11 @@ from http import HTTPStatus
 _encode = json.JSONEncoder(separators=(", ", ": "), ensure_ascii=False, allow_nan=False).encode
 RETRY_AFTER_SECONDS = 5  # when all streams that the server allows are open
 NO_HEADERS: Mapping[str, str] = {}
-HandOver = Callable[[socket.socket, bytes], None]
-"""hand_over(socket, head): take the socket over, send the head, then whatever comes."""
+Resume = Callable[[socket.socket], None]
+"""resume(socket): serve further requests on a socket whose stream has ended."""
+HandOver = Callable[[socket.socket, bytes, "Resume | None"], None]
+"""hand_over(socket, head, resume): take the socket over, send the head, then whatever comes. With
+`resume`, the client keeps the connection after a stream that says itself where it ends."""
 
 
 class Response:

@@ -6,6 +6,9 @@ client: the thread waits until its socket takes more or another source has data,
 Its source bounds how many bytes wait for it. A client that takes nothing for a minute while its
 backlog is full is cut off; it lists again and watches from there.
 
+After the last byte of a stream that says itself where it ends (a chunked body), the connection goes
+back to a thread of its own, for the next request: Go's clients keep it for that.
+
 Source: k8s.io/apiserver/pkg/endpoints/handlers/watch.go; pkg/storage/cacher/cache_watcher.go (add:
 a watcher that does not take its events is closed).
 """
@@ -23,6 +26,7 @@ from time import monotonic
 from typing import Protocol, TypeVar
 
 from kubesim.analytics import Analytics, NullAnalytics
+from kubesim.rest.http.response import Resume
 from kubesim.usercode import USER_ERRORS
 
 BACKLOG_BYTES = 1024 * 1024  # that wait for one client
@@ -66,6 +70,8 @@ class Stream:
         moved: when it accepted bytes last, or the first bytes of `pending` came; wall time.
         fresh: the last pull returned bytes.
         reads: the source reads what the client sends.
+        resume: takes the socket back after the last byte; None: it is closed then.
+        complete: everything was sent.
     """
 
     connection: socket.socket
@@ -74,6 +80,8 @@ class Stream:
     moved: float = field(default_factory=monotonic)
     fresh: bool = False
     reads: bool = False
+    resume: Resume | None = None
+    complete: bool = False
 
 
 class StreamWriter:
@@ -123,18 +131,20 @@ class StreamWriter:
         make: Callable[[Callable[[], None]], Source],
         *,
         reads: bool = False,
+        resume: Resume | None = None,
     ) -> None:
         """Take a socket over.
 
         Args:
-            connection: non-blocking; it is closed here in any case.
+            connection: non-blocking; it is closed here unless `resume` takes it back.
             head: status line and headers.
             make: returns the source; its argument is the function to call when there is new data.
             reads: the source reads the socket, and notices when the client has closed it.
+            resume: takes the socket back when everything was sent; None: the connection ends then.
         """
         try:
             source = make(self._signal)
-            stream = Stream(connection, source, bytearray(head), reads=reads)
+            stream = Stream(connection, source, bytearray(head), reads=reads, resume=resume)
         except BaseException:
             connection.close()  # no other code holds this socket any more
             raise
@@ -231,20 +241,24 @@ class StreamWriter:
                 sent = stream.connection.send(memoryview(bytes(stream.pending[:PIECE_BYTES])))
                 del stream.pending[:sent]
                 stream.moved = monotonic()
-            elif not stream.reads and _is_closed_by_client(stream.connection):
+            elif not (stream.source.done or stream.reads) and _has_client_closed(stream):
                 return False
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             if _is_stalled(stream):  # the socket is full; otherwise the client has not closed it
                 return False
         except OSError:
             return False
-        return bool(stream.pending) or not stream.source.done
+        stream.complete = stream.source.done and not stream.pending
+        return not stream.complete
 
     def _drop(self, stream: Stream) -> None:
         with self._lock:
             if stream in self._streams:
                 self._streams.remove(stream)
         stream.source.close()
+        if stream.complete and stream.resume is not None and not self._closed:
+            stream.resume(stream.connection)
+            return
         with contextlib.suppress(OSError):
             stream.connection.shutdown(socket.SHUT_RDWR)
         stream.connection.close()
@@ -281,7 +295,10 @@ def _is_stalled(stream: Stream) -> bool:
     return full and monotonic() - stream.moved > STALLED_SECONDS
 
 
-def _is_closed_by_client(connection: socket.socket) -> bool:
+def _has_client_closed(stream: Stream) -> bool:
     """Whether the client has closed; plain sockets are peeked at, so that no byte is consumed."""
-    flags = 0 if isinstance(connection, ssl.SSLSocket) else socket.MSG_PEEK
-    return connection.recv(1, flags) == b""
+    tls = isinstance(stream.connection, ssl.SSLSocket)
+    data = stream.connection.recv(1, 0 if tls else socket.MSG_PEEK)
+    if data and tls:
+        stream.resume = None  # the next request lacks this byte
+    return data == b""

@@ -20,7 +20,7 @@ from kubesim.errors import BadRequest, Expired
 from kubesim.objects.frozen import Document
 from kubesim.rest.http import streams
 from kubesim.rest.http.encodings import EncodingCache
-from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
+from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response, Resume
 from kubesim.rest.http.streams import StreamWriter, lines_within
 from kubesim.rest.http.wire import Request, RequestRejected
 
@@ -61,7 +61,7 @@ class WatchRoute:
         # A revision that cannot be watched must become an error response, not a stream that ends.
         self._api.watch(kind, resource_version=since or None).close()
 
-        def hand_over(connection: socket.socket, head: bytes) -> None:
+        def hand_over(connection: socket.socket, head: bytes, _resume: Resume | None) -> None:
             self._streams.open(
                 connection,
                 head,
