@@ -24,16 +24,17 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from kubesim.analytics import Analytics
-from kubesim.errors import GenericStatusError, StatusError
+from kubesim.errors import Forbidden, GenericStatusError, StatusError
 from kubesim.rest.http.response import Response
 from kubesim.rest.http.wire import METHODS, Handler, Request, RequestRejected
+from kubesim.rest.kube.requestinfo import parse_request_info
 from kubesim.rest.kube.response import (
     error_response,
     internal_error_response,
     rejection_response,
 )
-from kubesim.rest.kube.routes import refuse_writes
-from kubesim.rest.users import RequestAttributes, Users
+from kubesim.rest.kube.reviews import REVIEWS
+from kubesim.rest.users import NOBODY, RequestAttributes, Users
 from kubesim.usercode import USER_ERRORS
 
 # -- access ----------------------------------------------------------------------------------------
@@ -291,18 +292,44 @@ class APIServerHandler:
         """Authenticate and authorize a request for one of the simulator's own routes.
 
         Raises:
-            RequestRejected, GenericStatusError: 401, the token belongs to nobody.
+            RequestRejected, GenericStatusError: 401, the token belongs to nobody, or a route of the
+                simulator needs one.
             Forbidden: the user may not do this.
         """
         user = self._users.authenticate(request.headers)
         if user is None:
             if fails_with_status(request.segments):
                 raise GenericStatusError(401, "Unauthorized")
-            message = "send the header Authorization: Bearer TOKEN, with the token of a user"
-            raise RequestRejected(401, message, headers={"WWW-Authenticate": "Bearer"})
+            raise self._token_needed()
         attempt = RequestAttributes(request.method.lower(), path=request.path)
         if not user.may(attempt):
             # Everybody may read /api/* for discovery; a role names these routes with a prefix.
             if request.path.startswith("/api/"):
                 attempt = attempt._replace(path=f"{OWN_ROUTES}{request.path}")
-            self._users.access.require(user, attempt)
+            try:
+                self._users.access.require(user, attempt)
+            except Forbidden:
+                if user is NOBODY and not fails_with_status(request.segments):
+                    raise self._token_needed() from None
+                raise
+
+    @staticmethod
+    def _token_needed() -> RequestRejected:
+        message = "send the header Authorization: Bearer TOKEN, with the token of a user"
+        return RequestRejected(401, message, headers={"WWW-Authenticate": "Bearer"})
+
+
+def refuse_writes(request: Request) -> None:
+    """Reject requests that would change something, for a read-only server.
+
+    Raises:
+        Forbidden: the request would change something.
+    """
+    if request.method not in ("GET", "HEAD", "OPTIONS") and not _is_review(request.segments):
+        raise Forbidden("this server is read-only: it was started with --read-only")
+
+
+def _is_review(segments: tuple[str, ...]) -> bool:
+    """Whether a POST to this path only asks a question."""
+    info = parse_request_info(segments)
+    return info is not None and info.plural in REVIEWS

@@ -1,8 +1,9 @@
 """Authentication: whose request this is, by its token and by the headers of impersonation.
 
-Without users, every request is made by the administrator, who may do everything. With users, each
-request must carry a token: of one of them, or of a service account (`kubectl create token`). Roles
-and bindings say what a user may do, beside the rules of the users file:
+Without users, every request is made by the administrator, who may do everything. With users, a
+request carries a token: of one of them, or of a service account (`kubectl create token`); one
+without is the anonymous user's, who may ask for the version and the health. Roles and bindings say
+what a user may do, beside the rules of the users file:
 
     {"users": [{"name": "ann", "token": "s3cret-of-ann", "groups": ["devs"], "rules": [
         {"verbs": ["get", "list", "watch"], "apiGroups": ["", "apps"],
@@ -42,7 +43,8 @@ from kubesim.errors import BadRequest
 from kubesim.objects.frozen import Document
 
 MIN_TOKEN_LENGTH = 8
-BEARER = "Bearer "
+BEARER = "bearer"
+NOBODY = User(ANONYMOUS, (UNAUTHENTICATED_GROUP,))  # has sent no token
 AUTHENTICATION = "authentication.k8s.io"
 AS_USER, AS_GROUP, AS_UID = "impersonate-user", "impersonate-group", "impersonate-uid"
 AS_EXTRA = "impersonate-extra-"
@@ -77,6 +79,9 @@ class Users:
     def authenticate(self, headers: Mapping[str, str]) -> User | None:
         """Return the user of a request; None if its token belongs to nobody.
 
+        A request without a bearer token is the anonymous user's, as it is by default.
+        Source: k8s.io/apiserver/pkg/authentication/request (anonymous, bearertoken).
+
         A user who is allowed to impersonate may act as another one: `kubectl --as`.
 
         Raises:
@@ -101,13 +106,22 @@ class Users:
             token: the bearer token.
             audiences: for a service account's token: it must be for one of them; (): the server.
         """
+        return self.check(token, audiences)[0]
+
+    def check(self, token: str, audiences: tuple[str, ...] = ()) -> tuple[User | None, str]:
+        """Return the user whose token this is, or None and why the token is not valid.
+
+        Args:
+            token: the bearer token.
+            audiences: for a service account's token: it must be for one of them; (): the server.
+        """
         match = None
         for user in self._users:  # compare all tokens, so that the time reveals nothing
             if hmac.compare_digest(token.encode(), user.token.encode()):
                 match = user
         if match is None:
-            return self._tokens.authenticate(token, *([audiences] if audiences else []))
-        return match
+            return self._tokens.check(token, *([audiences] if audiences else []))
+        return match, ""
 
     def subject(self, name: str, groups: Iterable[str] = ()) -> User:
         """Return the user that a review or a header describes, with the rules of the users file.
@@ -122,10 +136,10 @@ class Users:
     def _by_token(self, headers: Mapping[str, str]) -> User | None:
         if not self._users:
             return ADMIN
-        authorization = headers.get("authorization", "")
-        if not authorization.startswith(BEARER):
-            return None
-        return self.owner_of(authorization.removeprefix(BEARER))
+        scheme, _, token = headers.get("authorization", "").strip().partition(" ")
+        if scheme.lower() != BEARER or not token.strip():
+            return NOBODY
+        return self.owner_of(token.strip())
 
     def _impersonated(self, user: User, headers: Mapping[str, str]) -> User:
         """Return the user that a request acts as, if its own user may do that."""
@@ -233,6 +247,7 @@ __all__ = [
     "AUTHENTICATED_GROUP",
     "EVERYTHING",
     "MASTERS_GROUP",
+    "NOBODY",
     "RequestAttributes",
     "Rule",
     "User",

@@ -77,7 +77,7 @@ def test_requests_for_logs_that_make_no_sense(api: KubeAPI) -> None:
     containers = [{"name": name, "image": name} for name in ("a", "b")]
     init = [{"name": "init", "image": "i"}]
     api.create(a_pod(containers=containers, initContainers=init))
-    said = r"a container name must be specified for pod web, choose one of: \[a b\]"
+    said = r"a container name must be specified for pod web, choose one of: \[init a b\]"
     with pytest.raises(BadRequest, match=said):
         api.pod_logs("web")
     with pytest.raises(BadRequest, match="container x is not valid for pod web"):

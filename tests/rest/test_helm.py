@@ -10,20 +10,13 @@ import pytest
 from helm_tool import Helm, helms
 
 from kubesim import Cluster
-from kubesim.errors import StatusError
 from kubesim.objects.meta import key_of
 
 pytestmark = pytest.mark.live
 
 CHART = Path(__file__).parent / "charts" / "shop"
 HISTORY = 3
-# Parts of the chart that are installed as soon as the cluster serves their kinds.
-OPTIONAL = {
-    "claim": "StorageClass",
-    "rbac": "RoleBinding",
-    "ingress": "Ingress",
-    "networkPolicy": "NetworkPolicy",
-}
+PARTS = ("claim", "rbac", "ingress", "networkPolicy")  # of the chart, which are off by default
 PASSING = ("Event", "Lease", "Node", "PodMetrics", "NodeMetrics")  # kinds that come and go anyway
 
 
@@ -32,15 +25,6 @@ def cluster() -> Iterator[Cluster]:
     """Two nodes, twenty times as fast as real ones."""
     with Cluster(nodes=2, hpa=False, clock="live", speed=20) as cluster:
         yield cluster
-
-
-def is_served(cluster: Cluster, kind: str) -> bool:
-    """Whether the cluster has this kind."""
-    try:
-        cluster.api.registry.find(kind)
-    except StatusError:
-        return False
-    return True
 
 
 def objects(cluster: Cluster) -> set[tuple[str, str]]:
@@ -66,7 +50,7 @@ def test_the_whole_life_of_a_chart(cluster: Cluster, program: str, tmp_path: Pat
     cluster.sleep(5)
     before = objects(cluster)
     helm = Helm(program, kubeconfig, tmp_path)
-    flags = [f"--set={part}=true" for part, kind in OPTIONAL.items() if is_served(cluster, kind)]
+    flags = [f"--set={part}=true" for part in PARTS]
     waiting = ["--wait", "--timeout=60s"]
 
     helm("install", "shop", str(CHART), *flags, *waiting)

@@ -70,9 +70,8 @@ def test_rules_may_name_objects_and_every_subresource() -> None:
 
 
 def test_each_user_may_do_what_the_rules_allow() -> None:
-    """401 without a token, 403 with kube-apiserver's message, 200 for what a rule allows."""
+    """401 with a wrong token, 403 with kube-apiserver's message, 200 for what a rule allows."""
     with kube(users=[ANN, BOSS]) as (_, ask):
-        assert ask("GET", PODS).body["reason"] == "Unauthorized"
         assert ask("GET", PODS, Authorization="Bearer wrong").status == 401
         assert ask("GET", PODS, Authorization=bearer(ANN)).status == 200
         refused = ask("GET", "/api/v1/pods", Authorization=bearer(ANN))
@@ -90,6 +89,29 @@ def test_each_user_may_do_what_the_rules_allow() -> None:
         assert ask("GET", f"{MAPS}/a", Authorization=bearer(ANN)).status == 403
         assert ask("GET", f"{MAPS}/a", Authorization=bearer(BOSS)).status == 200
         assert ask("GET", "/api", Authorization=bearer(ANN)).status == 200
+
+
+def test_a_request_without_a_token_is_the_anonymous_users() -> None:
+    """It may ask for the version and the health, as by system:public-info-viewer, and no more."""
+    with kube(users=[ANN, BOSS]) as (_, ask):
+        for path in ("/version", "/healthz", "/livez", "/readyz"):
+            assert ask("GET", path).status == 200, path
+            assert ask("GET", path, Authorization="Bearer wrong").status == 401, path
+        user = 'User "system:anonymous" cannot'
+        for path, message in (
+            (PODS, f'pods is forbidden: {user} list resource "pods" in API group "" in the '),
+            ("/api", f'forbidden: {user} get path "/api"'),
+            ("/healthz/ping", f'forbidden: {user} get path "/healthz/ping"'),
+            ("/metrics", f'forbidden: {user} get path "/metrics"'),
+            ("/apis/no/v1/things", f"things.no is forbidden: {user} list resource"),
+            (f"{PODS}/a/nothing", f'pods "a" is forbidden: {user} get resource "pods/nothing"'),
+        ):
+            refused = ask("GET", path)
+            assert (refused.status, refused.body["reason"]) == (403, "Forbidden")
+            assert refused.body["message"].startswith(message)
+        assert ask("GET", PODS, Authorization="Basic eDp5").status == 403
+        assert ask("GET", "/apis/no/v1/things", Authorization=bearer(BOSS)).status == 404
+        assert ask("GET", PODS, Authorization=f"bearer {ANN.token}").status == 200
 
 
 def test_users_are_asked_on_the_simulators_own_routes_too() -> None:
@@ -164,6 +186,10 @@ def test_tls_with_a_certificate_that_only_the_kubeconfig_knows() -> None:
         connection.request("GET", f"{PODS}?watch=true&timeoutSeconds=1")
         lines = connection.getresponse().read().splitlines()
         assert [json.loads(line)["type"] for line in lines] == ["ADDED"]
+        sock = connection.sock
+        connection.request("GET", PODS)
+        assert json.loads(connection.getresponse().read())["kind"] == "PodList"
+        assert connection.sock is sock
         stranger = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=20)
         with pytest.raises(ssl.SSLError):
             stranger.request("GET", PODS)

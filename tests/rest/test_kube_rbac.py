@@ -107,6 +107,17 @@ def test_who_may_list_may_not_watch() -> None:
             assert ask("GET", path, Authorization=f"Bearer token-of-{verb}").status == 200
 
 
+@pytest.mark.parametrize("part", ["exec", "attach", "portforward", "ephemeralcontainers"])
+def test_the_verb_on_a_part_of_a_pod_is_that_of_the_method(part: str) -> None:
+    """Who execs by websocket asks with GET: `get`; by SPDY with POST: `create`."""
+    path = f"{PODS}/auto-pod-0/{part}"
+    with kube(users=USERS) as (_, ask):
+        for method, verb in (("GET", "get"), ("POST", "create"), ("PATCH", "patch")):
+            refused = ask(method, path, {}, Authorization=bearer(ANN))
+            assert refused.status == 403
+            assert f'cannot {verb} resource "pods/{part}"' in refused.body["message"]
+
+
 def test_who_may_write_roles_may_not_become_administrator() -> None:
     """Escalation is refused over HTTP, too, also by PATCH and by server-side apply."""
     with kube(users=USERS) as (_, ask):
@@ -126,6 +137,12 @@ def test_who_may_write_roles_may_not_become_administrator() -> None:
         assert ask("POST", roles, broken, Authorization=bearer(ANN)).status == 400
 
 
+def token_for(audience: str, ask: Kube) -> str:
+    """A token of the account `default` that another server accepts."""
+    body = {"spec": {"audiences": [audience]}}
+    return str(ask("POST", TOKEN, body, Authorization=bearer(BOSS)).body["status"]["token"])
+
+
 def test_a_service_account_is_a_user() -> None:
     """By the token of a TokenRequest; it does what its roles allow."""
     with kube(users=USERS) as (_, ask):
@@ -141,6 +158,20 @@ def test_a_service_account_is_a_user() -> None:
         review = {"spec": {"token": token}}
         path = f"{AUTHENTICATION}/tokenreviews"
         assert ask("POST", path, review, Authorization=bearer(BOSS)).body["status"]["authenticated"]
+        for token, status in (
+            ("of-nobody", {"user": {}}),
+            (
+                token_for("other", ask),
+                {
+                    "error": 'token audiences ["other"] is invalid for the target audiences '
+                    '["https://kubernetes.default.svc.cluster.local"]',
+                    "user": {},
+                },
+            ),
+        ):
+            review = {"spec": {"token": token}}
+            reply = ask("POST", path, review, Authorization=bearer(BOSS))
+            assert reply.body["status"] == status  # without `authenticated`, which is false
         assert ask("POST", TOKEN, {}, Authorization=bearer(ANN)).status == 403
         assert ask("GET", TOKEN, Authorization=bearer(BOSS)).status == 405
 

@@ -47,14 +47,65 @@ def test_a_watch_from_a_list_shows_every_later_change(served: tuple[Cluster, Kub
 
 
 def test_a_watch_from_nowhere_begins_with_what_is_there(served: tuple[Cluster, Kube]) -> None:
-    """Absent and "0": one ADDED for each object; a path with a name means that object alone."""
+    """Absent and "0": one ADDED for each object; a selected name means that object alone."""
     _, ask = served
     ask("POST", MAPS, config_map("a"))
     ask("POST", MAPS, config_map("b"))
     for start in ("", "&resourceVersion=0"):
         assert names(ask.watch(f"{MAPS}?watch=1{start}", 2)) == [("ADDED", "a"), ("ADDED", "b")]
-    events = ask.watch(f"{MAPS}/b?watch=true&timeoutSeconds=1", 9)
-    assert names(events) == [("ADDED", "b")]
+    path = f"{MAPS}?watch=true&timeoutSeconds=1&fieldSelector=metadata.name%3Db"
+    assert names(ask.watch(path, 9)) == [("ADDED", "b")]
+
+
+def test_a_named_object_is_got_whatever_options_of_a_list_there_are(
+    served: tuple[Cluster, Kube],
+) -> None:
+    """GET of a name is never a watch, and the options of lists are not read."""
+    _, ask = served
+    ask("POST", MAPS, config_map("b"))
+    for query in ("watch=true", "watch=1&timeoutSeconds=x", "resourceVersionMatch=x", "limit=x"):
+        reply = ask("GET", f"{MAPS}/b?{query}")
+        assert (reply.status, reply.body["kind"]) == (200, "ConfigMap"), query
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"{MAPS}?watch=1&timeoutSeconds=1",
+        f"{MAPS}?watch=1&resourceVersion=1",  # compacted: ends at once
+        f"{PODS}/auto-pod-0/log?follow=1&limitBytes=1",
+    ],
+)
+def test_the_connection_of_a_stream_that_has_ended_is_used_again(
+    served: tuple[Cluster, Kube], path: str
+) -> None:
+    """The next request goes over the same connection, as often as the client likes."""
+    cluster, ask = served
+    cluster.store.compact(cluster.store.revision)
+    for _ in range(2):
+        ask.connection.request("GET", path)
+        sock = ask.connection.sock
+        reply = ask.connection.getresponse()
+        assert (reply.status, reply.will_close) == (200, False)
+        assert reply.read()
+        assert ask("GET", MAPS).status == 200
+        assert ask.connection.sock is sock
+
+
+def test_a_request_that_waits_behind_a_watch_is_answered(served: tuple[Cluster, Kube]) -> None:
+    """Also if it came with the request of the watch; a client that wants no more is let go."""
+    _, ask = served
+    head = "GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: {}\r\n\r\n"
+    watch = f"{MAPS}?watch=1&timeoutSeconds=1"
+    for first, answers in (("keep-alive", 2), ("close", 1)):
+        with socket.create_connection(("127.0.0.1", ask.server.port), timeout=20) as connection:
+            both = head.format(watch, first) + head.format(MAPS, "close")
+            connection.sendall(both.encode())
+            received = b""
+            while data := connection.recv(65536):
+                received += data
+        assert received.count(b"HTTP/1.1 200") == answers
+        assert received.count(b"0\r\n\r\n") == 1
 
 
 def test_selectors_change_what_a_change_is(served: tuple[Cluster, Kube]) -> None:

@@ -208,7 +208,7 @@ class PodOperations:
         if kv is None:
             raise core.not_found(kind, name, namespace)
         pod = cast("PodDict", kv.value)
-        container = _log_container(pod, name, container, previous)
+        container = _log_container(pod, container, previous)
         if tail_lines is not None and tail_lines < 0:
             rule = f"Invalid value: {tail_lines}: must be greater than or equal to 0"
             cause = Cause("tailLines", "FieldValueInvalid", rule)
@@ -273,23 +273,43 @@ class PodOperations:
         return runner(meta.namespace_of(pod), name, container, words, stdin)
 
 
-def _log_container(pod: PodDict, name: str, container: str | None, previous: bool) -> str | None:
-    """Return the container whose log is read; None: the pod's only one, in its present run."""
-    main = [str(item.get("name")) for item in containers_of(pod)]
-    init = (pod.get("spec") or {}).get("initContainers") or ()
-    names = main + [str(item.get("name")) for item in init]
-    if container is None and len(main) > 1:
+def check_container(pod: PodDict, container: str | None) -> str:
+    """Return the name of the container that a request is about: the pod's only one by default.
+
+    Args:
+        pod: the pod.
+        container: its name in the request; None or "": not named.
+
+    Raises:
+        BadRequest: there is no such container, or none is named and the pod has several.
+
+    Source: pkg/registry/core/pod/strategy.go (validateContainer).
+    """
+    name, main = meta.name_of(pod), containers_of(pod)
+    spec = pod.get("spec") or {}
+    names = [
+        str(each.get("name"))
+        for group in (spec.get("initContainers"), main, spec.get("ephemeralContainers"))
+        for each in group or ()
+    ]
+    if container and container not in names:
         raise BadRequest(
-            f"a container name must be specified for pod {name}, choose one of: [{' '.join(main)}]"
-        )
-    if container is not None and container not in names:
-        raise BadRequest(
-            f"container {container} is not valid for pod {name}",
+            f"container {container[:60]} is not valid for pod {name}",
             hint=f"its containers are: {', '.join(names)}",
         )
-    if container is None and (len(names) > 1 or previous):
-        return main[0]
-    return container
+    if not container and len(main) > 1:
+        raise BadRequest(
+            f"a container name must be specified for pod {name}, choose one of: [{' '.join(names)}]"
+        )
+    return container or str(main[0].get("name"))
+
+
+def _log_container(pod: PodDict, container: str | None, previous: bool) -> str | None:
+    """Return the container whose log is read; None: the pod's only one, in its present run."""
+    name = check_container(pod, container)
+    if container or previous or len([*all_containers(pod)]) > 1:
+        return name
+    return None
 
 
 def _check_bindable(pod: PodDict, name: str) -> None:

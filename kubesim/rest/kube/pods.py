@@ -10,12 +10,10 @@ from collections.abc import Callable, Sequence
 
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
-from kubesim.apiserver.verbs.subresources import CommandResult
+from kubesim.apiserver.verbs.subresources import CommandResult, check_container
 from kubesim.errors import BadRequest, GenericStatusError, MethodNotAllowed, TooManyRequests
 from kubesim.objects.kindnames import POD
-from kubesim.objects.meta import name_of
-from kubesim.objects.pods import all_containers
-from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response
+from kubesim.rest.http.response import RETRY_AFTER_SECONDS, Response, Resume
 from kubesim.rest.http.streams import Source, StreamWriter
 from kubesim.rest.http.wire import Request
 from kubesim.rest.kube import bodies
@@ -112,9 +110,9 @@ class PodHandlers:
         if options.follow and not options.previous and request.method == "GET":
             self.check_room()
 
-            def hand_over(connection: socket.socket, head: bytes) -> None:
+            def hand_over(connection: socket.socket, head: bytes, resume: Resume | None) -> None:
                 follower = LogFollower(api, pod, container, options)
-                self._streams.open(connection, head, lambda _on_ready: follower)
+                self._streams.open(connection, head, lambda _on_ready: follower, resume=resume)
 
             return Response(200, b"", TEXT, CHUNKED, stream=hand_over)
         lines = select(api.log_lines(pod, container, previous=options.previous), options)
@@ -177,13 +175,14 @@ class PodHandlers:
         if request.method not in ("GET", "POST"):
             raise MethodNotAllowed(NOT_ALLOWED)
         api, command = self._api, request.parameters("command")
-        api.get(POD, target.info.name, target.namespace)
+        pod = api.get(POD, target.info.name, target.namespace)
         if not command or not command[0]:
             raise BadRequest("you must specify at least one command for the container")
-        where, container = (target.info.name, target.namespace), request.parameter("container")
+        where = (target.info.name, target.namespace)
+        container = check_container(pod, request.parameter("container"))
 
         def run(words: Sequence[str], stdin: str) -> CommandResult:
-            return api.exec(where[0], words, where[1], container=container or None, stdin=stdin)
+            return api.exec(where[0], words, where[1], container=container, stdin=stdin)
 
         if not is_websocket(request):
             run(["true"], "")  # what cannot run at all is refused for that reason
@@ -226,10 +225,7 @@ class PodHandlers:
             raise MethodNotAllowed(NOT_ALLOWED)
         pod = self._api.get(POD, target.info.name, target.namespace)
         options = log_options(request, self._api.clock)
-        if options.container not in ("", *(each.get("name") for each in all_containers(pod))):
-            raise BadRequest(
-                f"container {options.container[:60]} is not valid for pod {name_of(pod)}"
-            )
+        check_container(pod, options.container)
         container = find_container(pod, options)
         if not is_websocket(request):
             raise _websockets_only("attach")
@@ -245,7 +241,7 @@ class PodHandlers:
         """Return the response that opens a websocket."""
         self.check_room()
 
-        def hand_over(connection: socket.socket, _head: bytes) -> None:
+        def hand_over(connection: socket.socket, _head: bytes, _resume: Resume | None) -> None:
             self._streams.open(connection, head, lambda _on_ready: make(connection), reads=reads)
 
         return Response(101, stream=hand_over)

@@ -165,9 +165,9 @@ def token_review(review: ReviewRequest) -> Document:
     token, audiences = review.spec.get("token"), review.spec.get("audiences") or []
     if not token:
         raise BadRequest("token is required for TokenReview in authentication")
-    owner = review.users.owner_of(token, tuple(map(str, audiences)))
-    if owner is None:
-        return {"authenticated": False, "user": {}}
+    owner, fault = review.users.check(token, tuple(map(str, audiences)))
+    if owner is None:  # Go leaves out what is false, and shows each struct
+        return {"user": {}} | ({"error": fault} if fault else {})
     status: Document = {"authenticated": True, "user": owner.info()}
     return status | ({"audiences": audiences} if audiences else {})
 

@@ -21,14 +21,13 @@ from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.registry import Kind
 from kubesim.errors import (
     Expired,
-    Forbidden,
     GenericStatusError,
     MethodNotAllowed,
     NotFound,
     StatusError,
 )
 from kubesim.rest.http.encodings import EncodingCache
-from kubesim.rest.http.response import Response
+from kubesim.rest.http.response import Response, Resume
 from kubesim.rest.http.streams import StreamWriter
 from kubesim.rest.http.wire import Request, RequestRejected
 from kubesim.rest.kube import bodies, discovery, metrics
@@ -65,6 +64,8 @@ READS = ("GET", "HEAD")
 IMPERSONATION = ("impersonate-user", "impersonate-group", "impersonate-uid")
 COLLECTION_VERBS = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
 OBJECT_VERBS = {"GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+SUBRESOURCE_VERBS = OBJECT_VERBS | {"POST": "create"}  # of an exec: get by websocket, else create
+READABLE = ("ephemeralcontainers", "resize")  # parts of a pod whose GET returns the pod
 VERBS = ("GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION")
 METHODS = ", ".join((*READS, "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 PREFLIGHT = {
@@ -165,7 +166,7 @@ class KubeRoutes:
         if info is None:
             return self._server_path(request, user)
         if info.watch:
-            return self._watch_path(request, resolve(self._api.registry, info), user)
+            return self._watch_path(request, self._resolve(request, info, user), user)
         review = REVIEWS.get(info.plural)
         if review is not None and (info.group, info.version) == (review.resource.group, "v1"):
             return self._review(request, info, user)
@@ -177,7 +178,7 @@ class KubeRoutes:
             attempt = RequestAttributes("get", info.group, resource, info.namespace, info.name)
             self._require(user, attempt)
             return metrics.serve(self._api, request, info)
-        target = resolve(self._api.registry, info)
+        target = self._resolve(request, info, user)
         if info.subresource:
             return self._subresource(request, target, user)
         return self._objects(request, target, user)
@@ -241,9 +242,9 @@ class KubeRoutes:
         if verb is None:
             raise MethodNotAllowed(NOT_ALLOWED)
         options: ListQuery | None = None
-        if verb in ("get", "list"):
-            options = list_query(request) if method == "GET" else None
-            if options is not None and options.watch:
+        if verb == "list" and method == "GET":  # a named object has no list options, nor a watch
+            options = list_query(request)
+            if options.watch:
                 verb = "watch"
         # Who may list one object by its name (resourceNames) selects it by metadata.name.
         name = "" if options is None else selected_name(options.fields)
@@ -297,17 +298,16 @@ class KubeRoutes:
     def _subresource(self, request: Request, target: Target, user: User) -> Response:
         """Serve a subresource."""
         info, kind, method = target.info, target.kind, request.method
+        self._require_on(user, SUBRESOURCE_VERBS.get(method, ""), target)
         if kind.qualified_kind in PROXIED and subresource_of(target) == "proxy":
-            self._require_on(user, (OBJECT_VERBS | {"POST": "create"}).get(method, "get"), target)
             return self._pods.reject(request, target)
         if kind.qualified_kind == "Pod" and info.subresource in self._pods.handlers:
-            verb = "get" if info.subresource == "log" else "create"
-            self._require_on(user, verb, target)
+            if info.subresource in READABLE and method in READS:
+                return self._verbs.get(request, target)
             return self._pods.serve(request, target)
         if kind.qualified_kind == "ServiceAccount" and info.subresource == "token":
             if method != "POST":
                 raise MethodNotAllowed(NOT_ALLOWED)
-            self._require_on(user, "create", target)
             return issue_token(self._api, request, info)
         served = {
             "status": kind.status and not kind.read_only,
@@ -320,7 +320,6 @@ class KubeRoutes:
         allowed = ("PUT",) if info.subresource == "finalize" else ("GET", "HEAD", "PUT", "PATCH")
         if method not in allowed:
             raise MethodNotAllowed(NOT_ALLOWED)
-        self._require_on(user, OBJECT_VERBS[method], target)
         if method == "PUT":
             return self._verbs.replace(request, target)
         if method == "PATCH":
@@ -347,8 +346,10 @@ class KubeRoutes:
         except Expired as error:
             raise AssertionError("a watch reports an expired revision in its stream") from error
 
-        def hand_over(connection: socket.socket, head: bytes) -> None:
-            self._streams.open(connection, head, lambda on_ready: KubeWatch(*arguments, on_ready))
+        def hand_over(connection: socket.socket, head: bytes, resume: Resume | None) -> None:
+            self._streams.open(
+                connection, head, lambda ready: KubeWatch(*arguments, ready), resume=resume
+            )
 
         return Response(200, b"", "application/json", CHUNKED, stream=hand_over)
 
@@ -367,6 +368,25 @@ class KubeRoutes:
         if user is not ADMIN:
             self._users.access.require(user, attempt)
 
+    def _resolve(self, request: Request, info: RequestInfo, user: User) -> Target:
+        """Find the kind that a path names; who may not use it does not learn whether it exists.
+
+        Raises:
+            Forbidden: there is none, and the user may not do this.
+            NotFound: there is none.
+        """
+        try:
+            return resolve(self._api.registry, info)
+        except NotFound:
+            verb = (SUBRESOURCE_VERBS if info.name else COLLECTION_VERBS).get(request.method, "")
+            if info.watch or (verb == "list" and flag(request, "watch")):
+                verb = "watch"
+            part = info.subresource.partition("/")[0]
+            resource = f"{info.plural}/{part}" if part else info.plural
+            attempt = RequestAttributes(verb, info.group, resource, info.namespace, info.name)
+            self._require(user, attempt)
+            raise
+
     def _require_on(self, user: User, verb: str, target: Target, name: str = "") -> None:
         """Raise Forbidden unless the user may do this to the target."""
         if user is ADMIN:
@@ -377,19 +397,3 @@ class KubeRoutes:
         name = info.name or name
         attempt = RequestAttributes(verb, info.group, resource, info.namespace, name)
         self._users.access.require(user, attempt)
-
-
-def refuse_writes(request: Request) -> None:
-    """Reject requests that would change something, for a read-only server.
-
-    Raises:
-        Forbidden: the request would change something.
-    """
-    if request.method not in (*READS, "OPTIONS") and not _is_review(request.segments):
-        raise Forbidden("this server is read-only: it was started with --read-only")
-
-
-def _is_review(segments: tuple[str, ...]) -> bool:
-    """Whether a POST to this path only asks a question."""
-    info = parse_request_info(segments)
-    return info is not None and info.plural in REVIEWS
