@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any, TypeVar
 
 from kubesim.errors import Cause
@@ -235,11 +234,7 @@ def _shown(value: object) -> str:
 # -- metadata --------------------------------------------------------------------------------------
 
 MAX_ANNOTATIONS_BYTES = 256 * 1024  # TotalAnnotationSizeLimitB
-SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
-    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
-    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
+SUBDOMAIN_RULE = meta.SUBDOMAIN_RULE
 LABEL_RULE = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
     "must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used "
@@ -297,9 +292,12 @@ def validate_name(
         errors.required("metadata.name", "name or generateName is required")
     elif not isinstance(name, str) or not valid_name(name):
         if isinstance(name, str) and len(name) > meta.MAX_NAME:
-            errors.invalid("metadata.name", name, _at_most(meta.MAX_NAME))
+            errors.invalid("metadata.name", name, meta.at_most(meta.MAX_NAME))
         else:
             errors.invalid("metadata.name", name, rule)
+
+
+label_key_error, label_value_error = meta.label_key_error, meta.label_value_error
 
 
 def validate_labels(labels: Any, path: str, errors: FieldErrors) -> None:
@@ -317,42 +315,6 @@ def validate_labels(labels: Any, path: str, errors: FieldErrors) -> None:
             errors.invalid(f"{path}[{key}]", value, MUST_BE_STRING)
         elif message := label_value_error(value):
             errors.invalid(path, value, message)
-
-
-PREFIX_RULE = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-
-
-# Cached: every pod of a workload has the same labels. At most one long string is kept.
-@lru_cache(maxsize=4096)
-def label_key_error(key: str) -> str:
-    """Return what is wrong with a label key (a qualified name), or ""."""
-    if len(key) > 400:
-        label_key_error.cache_clear()
-    prefix, slash, name = key.rpartition("/")
-    if "/" in prefix:
-        return f"a qualified name {meta.LABEL_KEY_RULE.removeprefix('name part ')} {PREFIX_RULE}"
-    if slash and not prefix:
-        return "prefix part must be non-empty"
-    if slash and not meta.valid_dns1123_subdomain(prefix):
-        return f"prefix part {SUBDOMAIN_RULE}"
-    if not name:
-        return "name part must be non-empty"
-    if len(name) > meta.MAX_LABEL:
-        return f"name part {_at_most(meta.MAX_LABEL)}"
-    return "" if meta.valid_label_key(key) else meta.LABEL_KEY_RULE
-
-
-@lru_cache(maxsize=4096)
-def label_value_error(value: str) -> str:
-    """Return what is wrong with a label value, or ""."""
-    if len(value) > meta.MAX_LABEL:
-        label_value_error.cache_clear()
-        return _at_most(meta.MAX_LABEL)
-    return "" if meta.LABEL_VALUE.fullmatch(value) else meta.LABEL_VALUE_RULE
-
-
-def _at_most(length: int) -> str:
-    return f"must be no more than {length} bytes"
 
 
 def validate_annotations(annotations: Any, path: str, errors: FieldErrors) -> None:

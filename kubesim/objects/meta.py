@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from kubesim.objects.frozen import ReadOnlyDocument
@@ -264,6 +265,48 @@ def valid_label_key(key: str) -> bool:
     """Whether a label key is a name with an optional prefix: ``app.kubernetes.io/name``."""
     prefix, slash, name = key.rpartition("/")
     return (not slash or valid_dns1123_subdomain(prefix)) and bool(name) and valid_label_value(name)
+
+
+SUBDOMAIN_RULE = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+)
+PREFIX_RULE = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+
+
+# Cached: every pod of a workload has the same labels. At most one long string is kept.
+@lru_cache(maxsize=4096)
+def label_key_error(key: str) -> str:
+    """Return what is wrong with a label key (a qualified name), or ""."""
+    if len(key) > 400:
+        label_key_error.cache_clear()
+    prefix, slash, name = key.rpartition("/")
+    if "/" in prefix:
+        return f"a qualified name {LABEL_KEY_RULE.removeprefix('name part ')} {PREFIX_RULE}"
+    if slash and not prefix:
+        return "prefix part must be non-empty"
+    if slash and not valid_dns1123_subdomain(prefix):
+        return f"prefix part {SUBDOMAIN_RULE}"
+    if not name:
+        return "name part must be non-empty"
+    if len(name) > MAX_LABEL:
+        return f"name part {at_most(MAX_LABEL)}"
+    return "" if valid_label_key(key) else LABEL_KEY_RULE
+
+
+@lru_cache(maxsize=4096)
+def label_value_error(value: str) -> str:
+    """Return what is wrong with a label value, or ""."""
+    if len(value) > MAX_LABEL:
+        label_value_error.cache_clear()
+        return at_most(MAX_LABEL)
+    return "" if LABEL_VALUE.fullmatch(value) else LABEL_VALUE_RULE
+
+
+def at_most(length: int) -> str:
+    """Return the rule that a name has a maximal length."""
+    return f"must be no more than {length} bytes"
 
 
 def random_suffix(rng: Random, length: int = 5) -> str:

@@ -12,28 +12,24 @@ metav1.LabelSelectorAsSelector.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kubesim.errors import BadRequest
 from kubesim.objects.frozen import ReadOnlyDocument
 from kubesim.objects.intstr import parse_int
+from kubesim.objects.meta import label_key_error, label_value_error
 
 if TYPE_CHECKING:
     from kubesim.objects.types import LabelSelectorDict
 
-_NAME = r"[A-Za-z0-9](?:[-A-Za-z0-9_.]*[A-Za-z0-9])?"
-_KEY = rf"(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?{_NAME}"
-_SET = re.compile(rf"({_KEY})\s+(in|notin)\s*\(([^()]*)\)", re.ASCII)
-_EQUAL = re.compile(rf"({_KEY})\s*(==|=|!=)\s*({_NAME})?", re.ASCII)
-_EXISTS = re.compile(rf"(!?)\s*({_KEY})", re.ASCII)
-_COMPARE = re.compile(rf"({_KEY})\s*([<>])\s*(-?[0-9]+)", re.ASCII)
-
 # Parts of a field selector between commas that are not escaped; then field, operator and value.
 _TERMS = re.compile(r"(?:[^,\\]|\\.|\\$)+", re.DOTALL)
-_TERM = re.compile(r"([^=!]*(?:!(?!=)[^=!]*)*)(!=|==|=)((?:[^\\=]|\\[\\,=])*)", re.DOTALL)
+_TERM = re.compile(r"([^=!]*(?:!(?!=)[^=!]*)*)(!=|==|=)(.*)", re.DOTALL)
+_UNESCAPED = re.compile(r"(?:[^\\=]|\\[\\,=])*(=|\\(?:[^\\,=]|\Z))", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 # By apiVersion, kind and path: the fields that a selector reads instead, and the value if absent.
 _ALIASES: Mapping[tuple[str, str, str], tuple[str, ...]] = {
@@ -118,43 +114,139 @@ class Selector:
 _ALL = Selector()  # what every informer without a selector has
 
 
+_LEXEMES = re.compile(r"==|!=|[=!(),<>]|[^=!(),<> \t\r\n]+")
+_SPECIAL_LEXEMES = frozenset(("", "==", "!=", *"=!(),<>"))  # "": the end of the string
+_OPERATORS = {
+    "in": "In",
+    "notin": "NotIn",
+    "=": "In",
+    "==": "In",
+    "!=": "NotIn",
+    ">": "Gt",
+    "<": "Lt",
+}
+_BINARY = "in, notin, =, ==, !=, gt, lt"
+_NOT_A_NUMBER = "for 'Gt', 'Lt' operators, the value must be an integer"
+
+
+class _Lexemes:
+    """The lexemes of a label selector, and how far they are read."""
+
+    def __init__(self, text: str) -> None:
+        self._lexemes: list[str] = [*_LEXEMES.findall(text.partition("\0")[0]), ""]
+        self._next = 0
+
+    def peek(self) -> str:
+        """Return the next lexeme; "" at the end."""
+        return self._lexemes[self._next]
+
+    def take(self) -> str:
+        """Return the next lexeme, and go on behind it."""
+        self._next += 1
+        return self._lexemes[self._next - 1]
+
+
 def parse_label_selector(text: str) -> Selector:
     """Parse a label selector as clients write it: ``app=web,tier in (a,b),!legacy``.
 
     Raises:
-        BadRequest: it cannot be parsed; the message shows the part.
+        BadRequest: it cannot be parsed; the message says what is wrong in Go's words.
+
+    Source: k8s.io/apimachinery/pkg/labels/selector.go (Lexer, Parser).
     """
-    return Selector(tuple(_requirement(part.strip()) for part in _parts(text))) if text else _ALL
+    return Selector(tuple(_requirements(_Lexemes(text)))) if text else _ALL
 
 
-def _parts(text: str) -> list[str]:
-    """Split a string at its commas, but not at those between parentheses."""
-    if not text.strip():
-        return []
-    parts, inside = [""], False
-    for piece in re.split(r"([,()])", text):
-        if piece == "," and not inside:
-            parts.append("")
+def _requirements(lexemes: _Lexemes) -> Iterator[Requirement]:
+    while first := lexemes.peek():
+        if first in _SPECIAL_LEXEMES and first != "!":
+            raise _unparsable(f"found '{first}', expected: !, identifier, or 'end of string'")
+        try:
+            yield _requirement(lexemes)
+        except ValueError as error:
+            raise _unparsable(f"unable to parse requirement: {error}") from error
+        end = lexemes.take()
+        if not end:
+            return
+        if end != ",":
+            raise _unparsable(f"found '{end}', expected: ',' or 'end of string'")
+        following = lexemes.peek()
+        if following in _SPECIAL_LEXEMES and following != "!":
+            raise _unparsable(f"found '{following}', expected: identifier after ','")
+
+
+def _unparsable(message: str) -> BadRequest:
+    hint = "write, for example, app=web, tier!=back, tier in (front,back), app, !app"
+    return BadRequest(message, hint=hint)
+
+
+def _requirement(lexemes: _Lexemes) -> Requirement:
+    """Read one requirement.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    absent, key = False, lexemes.take()
+    if key == "!":
+        absent, key = True, lexemes.take()
+    if key in _SPECIAL_LEXEMES:
+        raise ValueError(f"found '{key}', expected: identifier")
+    if fault := label_key_error(key):
+        raise ValueError(_invalid("<nil>", key, fault))
+    if absent or lexemes.peek() in ("", ","):
+        return Requirement(key, "DoesNotExist" if absent else "Exists")
+    word = lexemes.take()
+    operator = _OPERATORS.get(word)
+    if operator is None:
+        raise ValueError(f"found '{word}', expected: {_BINARY}")
+    values = _listed_values(lexemes) if word in ("in", "notin") else [_exact_value(lexemes)]
+    _check_values(key, operator, values)
+    return Requirement(key, operator, tuple(values))
+
+
+def _exact_value(lexemes: _Lexemes) -> str:
+    if lexemes.peek() in ("", ","):
+        return ""
+    value = lexemes.take()
+    if value in _SPECIAL_LEXEMES:
+        raise ValueError(f"found '{value}', expected: identifier")
+    return value
+
+
+def _listed_values(lexemes: _Lexemes) -> list[str]:
+    """Read the values between parentheses; an empty one stands between two commas."""
+    if (first := lexemes.take()) != "(":
+        raise ValueError(f"found '{first}' expected: '('")
+    if (first := lexemes.peek()) in _SPECIAL_LEXEMES and first not in (",", ")"):
+        raise ValueError(f"found '{first}', expected: ',', ')' or identifier")
+    values = {""} if first in (",", ")") else set()
+    while (word := lexemes.take()) != ")":
+        if word == ",":
+            if lexemes.peek() in (",", ")"):
+                values.add("")
             continue
-        inside = piece == "(" or (inside and piece != ")")
-        parts[-1] += piece
-    return parts
+        if word in _SPECIAL_LEXEMES:
+            raise ValueError(f"found '{word}', expected: ',', or identifier")
+        values.add(word)
+        if (following := lexemes.peek()) not in (",", ")"):
+            raise ValueError(f"found '{following}', expected: ',' or ')'")
+    return sorted(values)
 
 
-def _requirement(part: str) -> Requirement:
-    if match := _SET.fullmatch(part):
-        values = tuple(value.strip() for value in match[3].split(","))
-        return Requirement(match[1], "In" if match[2] == "in" else "NotIn", values)
-    if match := _EQUAL.fullmatch(part):
-        return Requirement(match[1], "NotIn" if match[2] == "!=" else "In", (match[3] or "",))
-    if match := _COMPARE.fullmatch(part):
-        return Requirement(match[1], "Gt" if match[2] == ">" else "Lt", (match[3],))
-    if match := _EXISTS.fullmatch(part):
-        return Requirement(match[2], "DoesNotExist" if match[1] else "Exists")
-    raise BadRequest(
-        f"unable to parse requirement: {part!r}",
-        hint="write, for example, app=web, tier!=back, tier in (front,back), app, !app",
-    )
+def _check_values(key: str, operator: str, values: list[str]) -> None:
+    """Refuse values that no label can have (NewRequirement)."""
+    faults = []
+    if operator in ("Gt", "Lt") and parse_int(values[0]) is None:
+        faults.append(_invalid("values[0]", values[0], _NOT_A_NUMBER))
+    for index, value in enumerate(values):
+        if fault := label_value_error(value):
+            faults.append(_invalid(f"values[{index}][{key}]", value, fault))
+    if faults:
+        raise ValueError(faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]")
+
+
+def _invalid(path: str, value: str, detail: str) -> str:
+    return f"{path}: Invalid value: {json.dumps(value, ensure_ascii=False)}: {detail}"
 
 
 def selector_from(document: LabelSelectorDict | None) -> Selector:
@@ -220,20 +312,33 @@ def parse_field_selector(text: str) -> FieldSelector:
     sign and a backslash.
 
     Raises:
-        BadRequest: it cannot be parsed; the message shows the part.
+        BadRequest: it cannot be parsed; the message shows the part, in Go's words.
 
     Source: k8s.io/apimachinery/pkg/fields/selector.go (parseSelector, splitTerms, UnescapeValue).
     """
-    terms = []
-    for part in _TERMS.findall(text) if text.strip() else ():
-        match = _TERM.fullmatch(part)
-        if match is None:
-            raise BadRequest(
-                f"invalid field selector: {part!r}", hint="write, for example, status.phase=Running"
-            )
-        value = _ESCAPE.sub(r"\1", match[3].strip())
-        terms.append((match[1].strip(), match[2] != "!=", value))
-    return FieldSelector(tuple(terms))
+    parts = _TERMS.findall(text) if text.strip() else []
+    try:
+        return FieldSelector(tuple(_term(part, text) for part in parts))
+    except BadRequest:
+        for part in sorted(parts):  # upstream reads them in this order, and names the first fault
+            _term(part, text)
+        raise
+
+
+def _term(part: str, text: str) -> tuple[str, bool, str]:
+    """Parse one part of the field selector `text`."""
+    match = _TERM.fullmatch(part)
+    if match is None:
+        message = f"invalid selector: '{text}'; can't understand '{part}'"
+        raise BadRequest(message, hint="write, for example, status.phase=Running")
+    value = match[3].strip()
+    if fault := _UNESCAPED.match(value):
+        sign = fault[1]
+        wrong = f"invalid escape sequence: {sign}"
+        if sign == "=":  # Go prints the number of the character
+            wrong = f"unescaped character in value: {ord(sign)}"
+        raise BadRequest(f"invalid field selector: {wrong}")
+    return match[1].strip(), match[2] != "!=", _ESCAPE.sub(r"\1", value)
 
 
 def selectable_field(document: ReadOnlyDocument, path: str) -> str:

@@ -91,7 +91,8 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
     ],
     "kubesim.objects": [
         {"cron", "frozen", "intstr", "types", "wellknown"},
-        {"kindnames", "meta", "selectors", "taints"},
+        {"kindnames", "meta", "taints"},
+        {"selectors"},
         {"nodeaffinity", "pods", "progress", "references"},
         {"attachments", "usage", "volumes"},
     ],

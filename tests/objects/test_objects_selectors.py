@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubesim.errors import BadRequest
+from kubesim.objects.meta import LABEL_KEY_RULE, LABEL_VALUE_RULE
 from kubesim.objects.selectors import parse_field_selector, parse_label_selector, selector_from
 
 WEB = {"app": "web", "tier": "front", "weight": "12"}
@@ -50,13 +51,53 @@ def test_label_selectors(text: str, matches: bool) -> None:
     assert parse_label_selector(text).matches(WEB) is matches
 
 
+UNABLE = "unable to parse requirement: "
+NUMBER = "for 'Gt', 'Lt' operators, the value must be an integer"
+
+
 @pytest.mark.parametrize(
-    "text", ["app=web=1", "=web", "app in web", "app in (a", "a b", ",", "app=web,", "!!a", "a>x"]
+    ("text", "message"),
+    [
+        ("app=web=1", "found '=', expected: ',' or 'end of string'"),
+        ("=web", "found '=', expected: !, identifier, or 'end of string'"),
+        ("app in web", f"{UNABLE}found 'web' expected: '('"),
+        ("app in (a", f"{UNABLE}found '', expected: ',' or ')'"),
+        ("app in (=)", f"{UNABLE}found '=', expected: ',', ')' or identifier"),
+        ("app in (a,=)", f"{UNABLE}found '=', expected: ',', or identifier"),
+        ("a b", f"{UNABLE}found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+        (",", "found ',', expected: !, identifier, or 'end of string'"),
+        ("app=web,", "found '', expected: identifier after ','"),
+        ("!!a", f"{UNABLE}found '!', expected: identifier"),
+        ("!a=b", "found '=', expected: ',' or 'end of string'"),
+        ("a==(b)", f"{UNABLE}found '(', expected: identifier"),
+        ("a>x", f'{UNABLE}values[0]: Invalid value: "x": {NUMBER}'),
+        ("a_=b", f'{UNABLE}<nil>: Invalid value: "a_": {LABEL_KEY_RULE}'),
+        ("a=b_", f'{UNABLE}values[0][a]: Invalid value: "b_": {LABEL_VALUE_RULE}'),
+        (
+            "a>-",
+            f'{UNABLE}[values[0]: Invalid value: "-": {NUMBER}, '
+            f'values[0][a]: Invalid value: "-": {LABEL_VALUE_RULE}]',
+        ),
+    ],
 )
-def test_label_selectors_that_cannot_be_read(text: str) -> None:
-    """Refused, naming the part that is wrong."""
-    with pytest.raises(BadRequest, match="unable to parse requirement"):
+def test_label_selectors_that_cannot_be_parsed(text: str, message: str) -> None:
+    """Refused in the words of Go's parser, at the same place."""
+    with pytest.raises(BadRequest) as refused:
         parse_label_selector(text)
+    assert refused.value.message == message
+
+
+def test_words_of_operators_are_values_where_a_value_is_expected() -> None:
+    """`in` and `notin` are names of labels, too; values that are left out are empty."""
+    for text, labels in (
+        ("in in (in,notin)", {"in": "notin"}),
+        ("a=in,in", {"a": "in", "in": ""}),
+        ("a in (,b),c in ()", {"a": "", "c": ""}),
+        (" a  notin\t(b ,, c) ", {"a": "d"}),
+        ("a=,!b", {"a": ""}),
+    ):
+        assert parse_label_selector(text).matches(labels), text
+    assert not parse_label_selector("a notin (b,,c)").matches({"a": ""})
 
 
 def test_a_selector_prints_as_it_can_be_parsed() -> None:
@@ -131,8 +172,9 @@ def test_field_selectors(text: str, matches: bool) -> None:
 
 def test_a_field_selector_that_cannot_be_read() -> None:
     """An equals sign is the least there must be."""
-    with pytest.raises(BadRequest, match="invalid field selector"):
-        parse_field_selector("status.phase")
+    message = "invalid selector: 'z,status.phase'; can't understand 'status.phase'"
+    with pytest.raises(BadRequest, match=message):
+        parse_field_selector("z,status.phase")
 
 
 LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"))
@@ -164,11 +206,20 @@ def test_parts_of_a_field_selector(text: str, terms: list[tuple[str, bool, str]]
     assert list(parse_field_selector(text).terms) == terms
 
 
-@pytest.mark.parametrize("text", ["a=b=c", r"a=b\x", "a=b\\", "a", "a=b,c"])
-def test_a_part_of_a_field_selector_that_cannot_be_parsed(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a=b=c", "invalid field selector: unescaped character in value: 61"),
+        (r"a=b\x", r"invalid field selector: invalid escape sequence: \x"),
+        ("a=b\\", "invalid field selector: invalid escape sequence: \\"),
+        ("a=b,c", "invalid selector: 'a=b,c'; can't understand 'c'"),
+    ],
+)
+def test_a_part_of_a_field_selector_that_cannot_be_parsed(text: str, message: str) -> None:
     """As unescaped characters and unknown escapes upstream."""
-    with pytest.raises(BadRequest, match="invalid field selector"):
+    with pytest.raises(BadRequest) as refused:
         parse_field_selector(text)
+    assert refused.value.message == message
 
 
 @pytest.mark.parametrize(
