@@ -33,7 +33,7 @@ Every kind of Kubernetes {KUBERNETES_VERSION}, and what kubesim does with it.
 `python -m kubesim kinds` prints the same list: both come from the registry of the API server.
 
 - **simulated**: components act on it as in Kubernetes, or the API server answers it (requests such
-  as `SubjectAccessReview`).
+  as `SubjectAccessReview`). Of a few kinds, one part is left out: the last column says which.
 - **only kept**: validated, defaulted, stored, listed, watched and shown as by Kubernetes, so that
   manifests, charts and clients work. The last column says what does not happen, and so does a
   `Warning` when an object is created.
@@ -88,7 +88,7 @@ def _row(identity: tuple[str, str], kind: Kind | None, is_request: bool) -> Kind
     unstable = "alpha" in identity[0] or "beta" in identity[0]
     if kind is not None:
         names = ", ".join((kind.plural, *kind.short_names))
-        note = "; ".join(filter(None, (kind.kept, ON_HERE if unstable else "")))
+        note = "; ".join(filter(None, (kind.kept or kind.partly, ON_HERE if unstable else "")))
         return KindRow(*identity, names, KEPT if kind.kept else SIMULATED, note)
     if is_request:
         return KindRow(*identity, "", SIMULATED, "")

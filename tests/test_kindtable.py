@@ -37,13 +37,24 @@ def test_the_states_are_those_of_the_registry() -> None:
             row = ROWS.pop((f"{group}/{version}" if group else version, kind.kind))
             assert row.state == (KEPT if kind.kept else SIMULATED)
             is_stable = version in ("v1", "v2")
-            assert row.note == (
-                kind.kept if is_stable else f"{kind.kept}; off by default in Kubernetes"
-            )
+            note = kind.kept or kind.partly
+            assert row.note == (note if is_stable else f"{note}; off by default in Kubernetes")
             assert row.names.split(", ") == [kind.plural, *kind.short_names]
     requests = {kind for (_, kind), row in ROWS.items() if row.state == SIMULATED}
     assert {"Binding", "Eviction", "Scale", "SubjectAccessReview", "TokenReview"} <= requests
     assert {row.state for row in ROWS.values()} <= {SIMULATED, LEFT_OUT}
+
+
+def test_what_a_component_reads_is_not_only_kept() -> None:
+    """Admission reads RuntimeClasses and the default IngressClass, attachment reads CSIDrivers."""
+    for api_version, kind in (
+        ("node.k8s.io/v1", "RuntimeClass"),
+        ("networking.k8s.io/v1", "IngressClass"),
+        ("storage.k8s.io/v1", "CSIDriver"),
+    ):
+        row = ROWS_OF_ALL[api_version, kind]
+        assert row.state == SIMULATED
+        assert row.note  # and what of it does not happen
 
 
 def test_what_is_left_out_by_default_in_kubernetes_says_so() -> None:

@@ -78,6 +78,7 @@ class Kind:
         validate_update: reports changes of immutable fields; called with (new, old).
         validate_new: reports broken rules that hold at creation alone.
         kept: of a kind that is only kept: what does not happen to its objects, for a warning.
+        partly: of a kind that is simulated otherwise: what does not happen, for a warning.
         deprecation: the warning with which each request over HTTP is answered; "": none.
         warn: returns warnings for the client that writes an object: called with (the object as it
             was stored, whether the write created it).
@@ -128,6 +129,7 @@ class Kind:
     validate_update: ValidateUpdate | None = None
     validate_new: Validate | None = None
     kept: str = ""
+    partly: str = ""
     warn: Warn | None = None
     deprecation: str = ""
     valid_name: Callable[[str], object] = SUBDOMAIN.fullmatch
@@ -167,7 +169,7 @@ class Kind:
         derived: dict[str, object] = {
             "prefix": prefix,
             "key": (prefix + ("{}/{}" if self.namespaced else "{1}")).format,
-            "advises": bool(self.kept) or self.warn is not None,
+            "advises": bool(self.kept or self.partly) or self.warn is not None,
             "api_version": f"{group}/{self.version}" if group else self.version,
             "resource": f"{self.plural}.{group}" if group else self.plural,
             "qualified_kind": f"{self.kind}.{group}" if group else self.kind,

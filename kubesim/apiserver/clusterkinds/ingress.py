@@ -1,6 +1,6 @@
 """Group networking.k8s.io: Ingress and IngressClass.
 
-Both are only kept: no traffic passes through an Ingress. A new Ingress gets the default
+No traffic passes through an Ingress, which is only kept. A new Ingress gets the default
 IngressClass, as by the admission plug-in DefaultIngressClass.
 
 Source: pkg/apis/networking/validation/validation.go, pkg/apis/networking/v1/defaults.go,
@@ -258,7 +258,7 @@ KINDS = (
         default=default_class,
         validate=validate_class,
         validate_update=validate_class_update,
-        kept="no controller serves its Ingresses",
+        partly="it can be the default of new Ingresses, but no controller serves them",
         status=False,
     ),
 )

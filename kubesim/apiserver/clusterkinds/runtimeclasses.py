@@ -99,7 +99,7 @@ KINDS = (
         namespaced=False,
         validate=validate_runtime_class,
         validate_update=validate_runtime_class_update,
-        kept="all containers run alike",
+        partly="its handler changes nothing, since all containers run alike",
         status=False,
         counts_generation=False,
     ),

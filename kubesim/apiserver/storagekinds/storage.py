@@ -281,7 +281,7 @@ KINDS = (
     Kind(
         "CSIDriver",
         "csidrivers",
-        kept="no driver is called",
+        partly="its attachRequired is followed, but no driver is called",
         group=GROUP,
         namespaced=False,
         default=default_driver,

@@ -17,6 +17,7 @@ from kubesim.objects.frozen import Document
 from kubesim.objects.meta import labels_of, name_of, namespace_of
 
 NOT_ENFORCED = "kubesim keeps this {kind} but does not enforce it: {what}"
+SIMULATED_PARTLY = "kubesim simulates this {kind} in part: {what}"
 NOT_CALLED = "{about} matches this {operation}, but kubesim does not call it yet"
 NAMESPACES = "/registry/namespaces/"
 
@@ -51,6 +52,8 @@ class Advice:
         """
         if kind.kept and operation == "CREATE":
             warnings.append(NOT_ENFORCED.format(kind=kind.kind, what=kind.kept))
+        if kind.partly and operation == "CREATE":
+            warnings.append(SIMULATED_PARTLY.format(kind=kind.kind, what=kind.partly))
         if kind.warn is not None and operation != "DELETE":
             warnings.extend(kind.warn(document, operation == "CREATE"))
         if self.rules:
