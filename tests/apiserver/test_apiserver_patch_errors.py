@@ -8,7 +8,7 @@ import pytest
 from api_builders import a_config_map, a_workload
 
 from kubesim.apiserver import KubeAPI
-from kubesim.errors import Invalid
+from kubesim.errors import BadRequest, Invalid, NotFound
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,57 @@ def test_a_merge_patch_fails_in_the_words_of_the_decoder(api: KubeAPI) -> None:
         "cannot unmarshal string into Go struct field ObjectMeta.metadata.labels "
         "of type map[string]string"
     )
+
+
+MAP = "Go value of type map[string]interface {}"
+DECODING = "error decoding patch: json: cannot unmarshal"
+OPERATION = "type handlers.jsonPatchOp"
+
+
+@pytest.mark.parametrize(
+    ("patch_type", "patch", "validation", "message"),
+    [
+        ("strategic", "foo", "Warn", f"json: cannot unmarshal string into {MAP}"),
+        ("strategic", [], "Ignore", f"json: cannot unmarshal array into {MAP}"),
+        ("merge", "foo", "Strict", f"{DECODING} string into {MAP}"),
+        ("merge", True, "Warn", f"{DECODING} bool into {MAP}"),
+        ("merge", 1, "Ignore", "Invalid JSON Patch"),
+        ("merge", None, "Warn", "Invalid JSON Patch"),
+        ("json", {}, "Warn", f"{DECODING} object into Go value of type []handlers.jsonPatchOp"),
+        ("json", [1], "Warn", f"{DECODING} number into Go value of {OPERATION}"),
+        (
+            "json",
+            [{"op": "add", "path": 1}],
+            "Warn",
+            f"{DECODING} number into Go struct field jsonPatchOp.path of type string",
+        ),
+        (
+            "json",
+            "foo",
+            "Ignore",
+            "json: cannot unmarshal string into Go value of type jsonpatch.Patch",
+        ),
+    ],
+)
+def test_a_patch_of_another_shape_than_its_type_is_refused(
+    api: KubeAPI, patch_type: str, patch: Any, validation: str, message: str
+) -> None:
+    """400 in Go's words: `kubectl patch -p foo` sends a string."""
+    with pytest.raises(NotFound):
+        api.patch("ConfigMap", "settings", patch, patch_type=patch_type)
+    api.create(a_config_map(a="b"))
+    with pytest.raises(BadRequest) as refused:
+        api.patch(
+            "ConfigMap", "settings", patch, patch_type=patch_type, field_validation=validation
+        )
+    assert refused.value.message == message
+
+
+def test_null_is_an_empty_patch(api: KubeAPI) -> None:
+    """Of the types strategic and json; Go decodes null into an empty map, or list."""
+    before = api.create(a_config_map(a="b"))
+    for patch_type in ("strategic", "json"):
+        assert api.patch("ConfigMap", "settings", None, patch_type=patch_type) == before
 
 
 def test_a_failing_operation_is_told_as_upstream_does(api: KubeAPI) -> None:

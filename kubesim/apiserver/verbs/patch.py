@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Unpack
 
 from kubesim.apiserver.core import NOT_ALLOWED, Core, view_of
-from kubesim.apiserver.options import PATCH_ATTEMPTS, WriteOptions
-from kubesim.apiserver.patch.converter import fault_detail, shown_patch
+from kubesim.apiserver.options import IGNORE, PATCH_ATTEMPTS, WriteOptions
+from kubesim.apiserver.patch.converter import fault_detail, refuse_malformed, shown_patch
 from kubesim.apiserver.patch.jsonpatch import json_patch
 from kubesim.apiserver.patch.merge import merge_patch
 from kubesim.apiserver.patch.strategic import strategic_patch
@@ -100,13 +100,16 @@ class Patcher:
             Conflict: the patch names a resourceVersion or uid that is not the current one.
             Invalid, NotFound: as for `update`.
         """
-        core, resource = self._core, self._checked_kind(kind, patch, patch_type, subresource)
+        core, resource = self._core, self._checked_kind(kind, patch_type, subresource)
         check_options(options, "Patch")
         key = resource.key(namespace or DEFAULT_NAMESPACE, name)
         for attempt in range(1, PATCH_ATTEMPTS + 1):
             kv = core.store.get(key)
             if kv is None:
                 raise core.not_found(resource, name, namespace)
+            lenient = options.get("field_validation", IGNORE) == IGNORE
+            refuse_malformed(patch_type, patch, lenient=lenient)
+            patch = patch or ([] if patch_type == "json" else {})  # null is an empty patch
             old = in_version(resource, view_of(kv), api_version or resource.api_version)
             if subresource == "scale":
                 old = self._scale.get_scale(kind, name, namespace)
@@ -140,14 +143,12 @@ class Patcher:
                 return in_version(resource, result, old["apiVersion"])
         raise core.conflict(resource, name)
 
-    def _checked_kind(self, kind: str, patch: object, patch_type: str, subresource: str) -> Kind:
+    def _checked_kind(self, kind: str, patch_type: str, subresource: str) -> Kind:
         """Return the kind; refuse requests that no object of it can answer."""
         if patch_type not in PATCHES:
             raise BadRequest(f"no patch type {patch_type!r}; there are: {', '.join(PATCHES)}")
         if subresource not in SUBRESOURCES:
             raise NotFound("the server could not find the requested resource")
-        if patch_type != "json" and not isinstance(patch, dict):
-            raise BadRequest(f"a {patch_type} patch must be a JSON object")
         resource = self._core.registry.find(kind)
         if resource.custom and patch_type == "strategic":
             raise UnsupportedMediaType(NO_STRATEGIC)

@@ -13,6 +13,7 @@ from typing import TypedDict
 from kubesim.apiserver import KubeAPI
 from kubesim.apiserver.core import NOT_ALLOWED
 from kubesim.apiserver.options import WriteOptions, parse_resource_version
+from kubesim.apiserver.patch.converter import INTO_MAP, cannot_unmarshal
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.watching import too_large
 from kubesim.errors import BadRequest, Cause, FutureRevision, Invalid, MethodNotAllowed
@@ -37,6 +38,7 @@ from kubesim.rest.kube.response import Transformer, include_of, object_response,
 from kubesim.rest.serializer.negotiation import OBJECTS, form_of
 
 Warnings = list[str]
+NOT_AN_OBJECT = "error unmarshaling JSON: while decoding JSON: "  # of sigs.k8s.io/yaml
 SCALE = Kind(  # its columns, for `kubectl get --subresource=scale`
     "Scale",
     "scales",
@@ -247,7 +249,8 @@ class Verbs:
             message = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: ' + cause.message
             raise Invalid(message, kind="PatchOptions", group="meta.k8s.io", causes=[cause])
         if not isinstance(document, dict):
-            raise BadRequest("an apply patch must be an object")
+            fault = cannot_unmarshal(document, INTO_MAP)
+            raise BadRequest(f"error decoding YAML: {NOT_AN_OBJECT}{fault}")
         bodies.check_applied_kind(document, *bodies.expected_kind(target))
         key = target.kind.key(target.info.namespace, target.info.name)
         before = self._api.store.get(key)
