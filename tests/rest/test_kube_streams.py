@@ -313,3 +313,33 @@ def test_every_change_wakes_the_writer_of_streams(
         while f'"n{number}"' not in (line := reply.readline().decode()):
             assert line, "the stream ended"
     connection.close()
+
+
+@pytest.mark.parametrize("part", ["ephemeralcontainers", "resize"])
+def test_what_is_not_changed_here_can_be_read(served: tuple[Cluster, Kube], part: str) -> None:
+    """GET answers the pod, as upstream's storage of these subresources does."""
+    _, ask = served
+    reply = ask("GET", f"{PODS}/auto-pod-0/{part}")
+    assert (reply.status, reply.body["metadata"]["name"]) == (200, "auto-pod-0")
+    assert ask("GET", f"{PODS}/nobody/{part}").status == 404
+
+
+def test_of_several_containers_one_must_be_named(served: tuple[Cluster, Kube]) -> None:
+    """The default of an annotation is kubectl's; the message lists init containers first."""
+    _, ask = served
+    containers = [{"name": name, "image": name} for name in ("a", "b")]
+    init = [{"name": "init", "image": "i"}]
+    annotations = {"kubectl.kubernetes.io/default-container": "b"}
+    pod = {
+        "metadata": {"name": "two", "annotations": annotations},
+        "spec": {"containers": containers, "initContainers": init},
+    }
+    assert ask("POST", PODS, pod).status == 201
+    for path in ("exec?command=ls", "attach?stdout=1", "log?follow=1"):
+        refused = ask("GET", f"{PODS}/two/{path}")
+        assert (refused.status, refused.body["message"]) == (
+            400,
+            "a container name must be specified for pod two, choose one of: [init a b]",
+        )
+        refused = ask("GET", f"{PODS}/two/{path}&container=c")
+        assert refused.body["message"] == "container c is not valid for pod two"
