@@ -333,7 +333,11 @@ def _selectors(
     for path in fields.paths:
         if path not in METADATA_FIELDS and path not in kind.selectable_fields:
             supported = ", ".join([*METADATA_FIELDS, *kind.selectable_fields])
-            raise BadRequest(f"field label not supported: {path}", hint=f"supported: {supported}")
+            message = f"field label not supported: {path}"
+            if not (kind.custom or kind.selectable_fields):
+                names = ", ".join(map(json.dumps, METADATA_FIELDS))
+                message = f"{json.dumps(path)} is not a known field selector: only {names}"
+            raise BadRequest(message, hint=f"supported: {supported}")
     return parse_label_selector(label_selector), fields
 
 
