@@ -186,9 +186,9 @@ def guarded(server: RestServer) -> RestServer:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_without_a_token_the_answer_is_a_status(guarded: RestServer, path: str) -> None:
+def test_with_a_wrong_token_the_answer_is_a_status(guarded: RestServer, path: str) -> None:
     """Unauthorized, as everywhere on the routes of Kubernetes."""
-    refused = send(guarded, "GET", path)
+    refused = send(guarded, "GET", path, authorization="Bearer wrong")
     body = json.loads(refused.body)
     assert refused.status == 401
     assert (body["kind"], body["reason"], body["message"]) == (

@@ -54,11 +54,11 @@ class PolicyObject(NamedTuple):
 def bootstrap_policy() -> tuple[PolicyObject, ...]:
     """Return all roles and bindings, in the order of their creation."""
     roles = [_cluster_role(name, map(rule, rules)) for name, rules in CLUSTER_ROLES.items()]
-    roles.append(_metrics_reader())
+    metrics_reader = _metrics_reader()
     for name, part_of in USER_ROLES.items():
         aggregation = {"clusterRoleSelectors": [{"matchLabels": {f"{AGGREGATE_TO}{name}": "true"}}]}
         document = {"metadata": {"name": name}, "aggregationRule": aggregation}
-        selected = aggregated_rules(document, [_document(role) for role in roles])
+        selected = aggregated_rules(document, [*map(_document, (*roles, metrics_reader))])
         labels = {f"{AGGREGATE_TO}{part_of}": "true"} if part_of else {}
         roles.append(
             _object("ClusterRole", name, labels, aggregationRule=aggregation, rules=selected)
@@ -72,7 +72,7 @@ def bootstrap_policy() -> tuple[PolicyObject, ...]:
         roles.append(_object("Role", name, {}, namespace, rules=[*map(rule, rules)]))
     for (namespace, name), (to, of) in NAMESPACE_BINDINGS.items():
         bindings.append(_binding("Role", name, of, namespace, to))
-    return (*roles, *bindings)
+    return (*roles, *bindings, metrics_reader)
 
 
 def rule(text: str) -> dict[str, object]:
