@@ -125,7 +125,7 @@ class KubeRoutes:
             info = RequestInfo("", "", "")
         verb = "APPLY" if bodies.content_type(request) == bodies.APPLY else request.method
         if verb in READS:
-            watching = code < 400 and (info.watch or flag(request, "watch"))
+            watching = code < 400 and (info.watch or (not info.name and flag(request, "watch")))
             verb = "WATCH" if watching else "GET" if info.name else "LIST"
         elif verb == "DELETE" and not info.name:
             verb = "DELETECOLLECTION"
