@@ -313,8 +313,8 @@ def validate_labels(labels: Any, path: str, errors: FieldErrors) -> None:
             errors.invalid(path, key, message)
         if not isinstance(value, str):
             errors.invalid(f"{path}[{key}]", value, MUST_BE_STRING)
-        elif message := label_value_error(value):
-            errors.invalid(path, value, message)
+        elif len(value) > meta.MAX_LABEL or meta.LABEL_VALUE.fullmatch(value) is None:
+            errors.invalid(path, value, label_value_error(value))
 
 
 def validate_annotations(annotations: Any, path: str, errors: FieldErrors) -> None:

@@ -133,7 +133,7 @@ class _Lexemes:
     """The lexemes of a label selector, and how far they are read."""
 
     def __init__(self, text: str) -> None:
-        self._lexemes: list[str] = [*_LEXEMES.findall(text.partition("\0")[0]), ""]
+        self._lexemes: list[str] = [*_LEXEMES.findall(text), ""]
         self._next = 0
 
     def peek(self) -> str:
@@ -152,7 +152,8 @@ def parse_label_selector(text: str) -> Selector:
     Raises:
         BadRequest: it cannot be parsed; the message says what is wrong in Go's words.
 
-    Source: k8s.io/apimachinery/pkg/labels/selector.go (Lexer, Parser).
+    Source: k8s.io/apimachinery/pkg/labels/selector.go (Lexer, Parser). There a NUL ends the text;
+    ours refuses it.
     """
     return Selector(tuple(_requirements(_Lexemes(text)))) if text else _ALL
 

@@ -70,6 +70,7 @@ NUMBER = "for 'Gt', 'Lt' operators, the value must be an integer"
         ("!!a", f"{UNABLE}found '!', expected: identifier"),
         ("!a=b", "found '=', expected: ',' or 'end of string'"),
         ("a==(b)", f"{UNABLE}found '(', expected: identifier"),
+        ("\0", f'{UNABLE}<nil>: Invalid value: "\\u0000": {LABEL_KEY_RULE}'),
         ("a>x", f'{UNABLE}values[0]: Invalid value: "x": {NUMBER}'),
         ("a_=b", f'{UNABLE}<nil>: Invalid value: "a_": {LABEL_KEY_RULE}'),
         ("a=b_", f'{UNABLE}values[0][a]: Invalid value: "b_": {LABEL_VALUE_RULE}'),
