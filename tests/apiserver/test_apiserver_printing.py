@@ -12,7 +12,7 @@ from api_builders import a_config_map, a_job, a_node, a_pod, a_service, a_worklo
 
 from kubesim.apiserver import Kind, KubeAPI, default_registry, printers
 from kubesim.apiserver.printers.ages import human_duration
-from kubesim.apiserver.printers.table import cells, columns, json_path, table_for
+from kubesim.apiserver.printers.table import cells, columns, table_for
 from kubesim.apiserver.schema import data
 from kubesim.clock import VirtualClock
 from kubesim.cluster import Cluster
@@ -457,26 +457,6 @@ def test_columns_of_custom_kinds() -> None:
     narrow, rows = table_for(kind, [document], CLOCK, NOW, wide=False)
     assert [item["name"] for item in narrow] == ["Name", "Cron", "Ready", "Age"]
     assert rows == [["a", "* *", "True", "60s"]]
-
-
-@pytest.mark.parametrize(
-    ("path", "result"),
-    [
-        (".a.b", [1]),
-        ("{.a.b}", [1]),
-        (".list[0].x", ["p"]),
-        (".list[*].x", ["p", "q"]),
-        ('.list[?(@.k=="2")].x', ["q"]),
-        (".a['c.d']", [2]),
-        (r".a.c\.d", [2]),
-        (".a.missing.deep", []),
-        (".list[9]", []),
-    ],
-)
-def test_json_paths(path: str, result: list[Any]) -> None:
-    """Fields, indexes, all items, filters, and names with dots."""
-    document = {"a": {"b": 1, "c.d": 2}, "list": [{"k": 1, "x": "p"}, {"k": 2, "x": "q"}]}
-    assert json_path(document, path) == result
 
 
 def test_delete_collection_takes_what_matches(api: KubeAPI) -> None:

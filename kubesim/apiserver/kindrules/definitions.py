@@ -16,6 +16,8 @@ DNS_1035_RULE = (
 )
 MIXED_CASE = f"may have mixed case, but should otherwise match: {DNS_1035_RULE}"
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+SIMPLE_PATH = "must be a simple json path starting with ."
 STRATEGIES = ("None", "Webhook")
 APPROVAL = "api-approved.kubernetes.io"
 PROTECTED = ("k8s.io", "kubernetes.io")
@@ -90,8 +92,13 @@ def validate_columns(version: Document, path: str, errors: FieldErrors) -> None:
             errors.required(f"{item}.type", rule)
         elif column["type"] not in COLUMN_TYPES:
             errors.invalid(f"{item}.type", column["type"], rule)
+        if column.get("format") and column["format"] not in COLUMN_FORMATS:
+            formats = f"must be one of {','.join(COLUMN_FORMATS)}"
+            errors.invalid(f"{item}.format", column["format"], formats)
         if not column.get("jsonPath"):
             errors.required(f"{item}.JSONPath")
+        elif not column["jsonPath"].startswith("."):
+            errors.invalid(f"{item}.JSONPath", column["jsonPath"], SIMPLE_PATH)
 
 
 def validate_subresources(version: Document, path: str, errors: FieldErrors) -> None:
@@ -115,6 +122,6 @@ def validate_subresources(version: Document, path: str, errors: FieldErrors) -> 
             if field != "labelSelectorPath":
                 errors.required(place)
         elif not value.startswith("."):
-            errors.invalid(place, value, "must be a simple json path starting with .")
+            errors.invalid(place, value, SIMPLE_PATH)
         elif not value.startswith(parents):
             errors.invalid(place, value, f"should be a json path {rule}")

@@ -12,21 +12,22 @@ The printers of built-in kinds are in five files next to this one. Custom kinds 
 `additionalPrinterColumns`, each with a path into the document. All other kinds show name and time
 of creation.
 
-Source: pkg/printers/internalversion/printers.go, k8s.io/client-go/util/jsonpath (the part of it
-that columns use), apiextensions-apiserver/pkg/registry/customresource/tableconvertor.
+Source: pkg/printers/internalversion/printers.go,
+apiextensions-apiserver/pkg/registry/customresource/tableconvertor.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
+from math import isfinite
 from typing import TypeAlias
 
-from kubesim.apiserver.printers.ages import Ages, seconds_until_change
+from kubesim.apiserver.printers.ages import UNKNOWN, Ages, seconds_until_change
 from kubesim.apiserver.printers.cells import AGE, NAME, Printer, column, part, printer_of
 from kubesim.apiserver.printers.clusterkinds import CLUSTER_KINDS
 from kubesim.apiserver.printers.config import CONFIG
+from kubesim.apiserver.printers.jsonpath import PathError, find_values, parse_path
 from kubesim.apiserver.printers.network import NETWORK
 from kubesim.apiserver.printers.pods import PODS
 from kubesim.apiserver.printers.storage import STORAGE
@@ -51,14 +52,12 @@ PLAIN = Printer(
     lambda document, ages: [part(document, "metadata", "creationTimestamp")],
 )
 CUSTOM = printer_of(AGE._replace(column={**AGE.column, "type": "date"}))
-_STEP = re.compile(r"\.?([\w\-\0]+)|\[['\"]([^'\"]+)['\"]\]|\[(\d+|\*)\]|\[\?\((.*?)\)\]")
-_FILTER = re.compile(r"@\.([\w.\-]+)\s*==\s*['\"]?([^'\"]*)['\"]?")
 
 
 def columns(kind: Kind) -> list[Document]:
     """Return the columns of a kind: name, type, format, description, priority."""
     if kind.columns:
-        return [dict(NAME), *(_own_column(declared) for declared in kind.columns)]
+        return [dict(NAME), *map(_own_column, _own_columns(kind.columns))]
     return [dict(item) for item in _printer(kind).columns]
 
 
@@ -132,7 +131,8 @@ def _printer(kind: Kind) -> Printer:
 def _cells(kind: Kind, document: Document, ages: Ages) -> list[object]:
     name = (document.get("metadata") or {}).get("name", "")
     if kind.columns:
-        return [name, *(_own_cell(declared, document, ages) for declared in kind.columns)]
+        declared = _own_columns(kind.columns)
+        return [name, *(_own_cell(column, document, ages) for column in declared)]
     shown = _printer(kind).cells(document, ages)
     return shown if kind.kind in NAMED and not kind.custom else [name, *shown]
 
@@ -140,53 +140,67 @@ def _cells(kind: Kind, document: Document, ages: Ages) -> list[object]:
 # -- columns of custom kinds -----------------------------------------------------------------------
 
 
+def _own_columns(declared: tuple[Document, ...]) -> list[Document]:
+    """Return the declared columns up to the first whose path cannot be parsed.
+
+    The path of a definition is only checked to begin with a dot; with a malformed one, the real
+    server logs "falling back to default printing" and shows the columns before it.
+    """
+    parsed: list[Document] = []
+    for each in declared:
+        try:
+            parse_path(str(each.get("jsonPath", "")))
+        except PathError:
+            break
+        parsed.append(each)
+    return parsed
+
+
 def _own_column(declared: Document) -> Document:
+    path = declared.get("jsonPath", "")
+    about = f"Custom resource definition column (in JSONPath format): {path}"
     return {
         "name": str(declared.get("name", "")),
         "type": str(declared.get("type", "string")),
-        "format": str(declared.get("format", "")),
-        "description": str(declared.get("description") or "Custom resource definition column"),
+        "format": str(declared.get("format") or ""),
+        "description": str(declared.get("description") or about),
         "priority": int(declared.get("priority") or 0),
     }
 
 
 def _own_cell(declared: Document, document: Document, ages: Ages) -> object:
-    values = json_path(document, str(declared.get("jsonPath", "")))
+    """Return the cell of a declared column: the first value at its path, if the type is right."""
+    try:
+        values = find_values(document, str(declared.get("jsonPath", "")))
+    except PathError:
+        return None
     if not values:
         return None
-    if declared.get("type") == "date":
-        return ages.since(values[0])
-    if declared.get("type") == "string":
-        strings = [item if isinstance(item, str) else json.dumps(item) for item in values]
-        return ",".join(strings)
-    return values[0]
+    value, type_ = values[0], declared.get("type")
+    match value:
+        case None:
+            return "<no value>" if type_ == "string" else None
+        case _ if type_ == "string":
+            return _text_of(value)
+        case str() if type_ == "date":
+            return _age_of(value, ages)
+        case bool():
+            return value if type_ == "boolean" else None
+        case int() | float() if type_ == "integer" and isfinite(value):
+            return int(value)
+        case int() | float() if type_ == "number":
+            return value
+    return None
 
 
-def json_path(document: object, path: str) -> list[object]:
-    """Return the values at a JSON path: fields, indexes, ``[*]``, ``[?(@.field=="value")]``.
-
-    >>> pod = {"status": {"conditions": [{"type": "Ready", "status": "True"}]}}
-    >>> json_path(pod, '.status.conditions[?(@.type=="Ready")].status')
-    ['True']
-    """
-    values = [document]
-    for name, quoted, index, condition in _STEP.findall(path.strip("{} $").replace(r"\.", "\0")):
-        field = (name or quoted).replace("\0", ".")
-        if field:
-            values = [item[field] for item in values if isinstance(item, dict) and field in item]
-        else:
-            lists = [item for item in values if isinstance(item, list)]
-            values = [each for item in lists for each in _selected(item, index, condition)]
-    return [item for item in values if item is not None]
+def _age_of(timestamp: str, ages: Ages) -> str:
+    if timestamp in ("", "null"):
+        return UNKNOWN
+    return "<invalid>" if ages.seconds(timestamp) is None else ages.since(timestamp)
 
 
-def _selected(items: list[object], index: str, condition: str) -> list[object]:
-    if index == "*":
-        return items
-    if index:
-        return items[int(index) : int(index) + 1]
-    match = _FILTER.search(condition)
-    if match is None:
-        return []
-    path, value = match.groups()
-    return [item for item in items if value in map(str, json_path(item, f".{path}"))]
+def _text_of(value: object) -> str:
+    """Return a value as a column of type string shows it: lists and objects in JSON."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
