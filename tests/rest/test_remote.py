@@ -15,6 +15,7 @@ from kube_http import PODS, Kube, kube
 from kubesim import Cluster
 from kubesim.apiserver.verbs.subresources import CommandResult, OutputChunk
 from kubesim.clock import VirtualClock
+from kubesim.rest.kube.podlogs import INPUT_DROPPED
 from kubesim.rest.remote.execute import HEAD_START_SECONDS, CommandSource
 from kubesim.rest.remote.session import ShellSession
 from kubesim.rest.remote.websocket import (
@@ -235,6 +236,27 @@ def test_attach_streams_the_log(served: tuple[Cluster, Kube]) -> None:
     printed, status = client.rest()
     assert (before + printed, code_of(status)) == ("1\n2\n3\n", 0)
     assert ask("GET", f"{PODS}/none/attach").status == 404
+
+
+@pytest.mark.parametrize(("query", "channel"), [("&stderr=true", 2), ("&tty=true", 1)])
+def test_input_to_what_is_attached_is_answered_with_a_note(
+    served: tuple[Cluster, Kube], query: str, channel: int
+) -> None:
+    """Once, on stderr; on a terminal, which has one channel, on stdout."""
+    _, ask = served
+    path = f"{PODS}/auto-pod-0/attach?stdin=true&stdout=true{query}"
+    client = Socket(ask.server.port, path)
+    client.type("hello\n")
+    opcode, payload = client.next()
+    while payload[:1] != bytes([channel]) or INPUT_DROPPED not in payload:
+        opcode, payload = client.next()  # what the container has printed
+        assert opcode == BINARY
+    client.type("again\n")
+    client.send(frame(b"ping", PING))
+    opcode, payload = client.next()
+    while opcode != PONG:
+        assert INPUT_DROPPED not in payload
+        opcode, payload = client.next()
 
 
 def test_a_client_that_breaks_the_protocol_is_dropped(served: tuple[Cluster, Kube]) -> None:

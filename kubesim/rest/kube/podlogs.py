@@ -20,12 +20,16 @@ from kubesim.rest.http.wire import Request
 from kubesim.rest.kube.requestinfo import flag, number
 from kubesim.rest.kube.watch import LAST_CHUNK, chunk
 from kubesim.rest.remote.execute import closing_frames
-from kubesim.rest.remote.websocket import STDOUT, FrameReader, channel_frames
+from kubesim.rest.remote.websocket import STDERR, STDIN, STDOUT, FrameReader, channel_frames
 
 if TYPE_CHECKING:
     from kubesim.objects.types import ContainerStatusDict, PodDict
 
 Lines = Sequence[tuple[float, str]]
+INPUT_DROPPED = (  # a terminal needs the carriage return
+    b"kubesim: no input reaches a container's own process; "
+    b"kubectl exec -i passes it to a command\r\n"
+)
 FINAL_PULLS = 2  # empty pulls from a finished container before its stream ends
 
 
@@ -235,18 +239,31 @@ class AttachedFollower(LogFollower):
         container: the name of the container.
         reader: what the client sends. Its pings are answered. Its input is read and dropped, since
             a socket that is closed with unread bytes resets the connection, and output may be lost.
+        notes: the channel on which the first input is answered with a note that it is dropped.
     """
 
-    def __init__(self, api: KubeAPI, pod: PodDict, container: str, reader: FrameReader) -> None:
+    def __init__(
+        self,
+        api: KubeAPI,
+        pod: PodDict,
+        container: str,
+        reader: FrameReader,
+        notes: int = STDERR,
+    ) -> None:
         options = LogOptions(container, True, None, None, False, None, False)
         framed, last = partial(channel_frames, STDOUT), closing_frames(0)
         super().__init__(api, pod, container, options, framed=framed, last=last)
         self._reader = reader
+        self._notes: int | None = notes  # None: the note was sent
 
     def pull(self, waiting: int) -> bytes:
         """Return new lines as frames, after the answers to what the client has sent."""
-        self._reader.messages()
-        data = self._reader.replies() + super().pull(waiting)
+        typed = any(each.channel == STDIN and each.data for each in self._reader.messages())
+        data = self._reader.replies()
+        if typed and self._notes is not None:
+            data += channel_frames(self._notes, INPUT_DROPPED)
+            self._notes = None
+        data += super().pull(waiting)
         self.done = self.done or self._reader.closed
         return data
 

@@ -35,7 +35,7 @@ from kubesim.rest.remote.execute import (
     reads_input,
 )
 from kubesim.rest.remote.session import ShellSession
-from kubesim.rest.remote.websocket import FrameReader, handshake, is_websocket
+from kubesim.rest.remote.websocket import STDERR, STDOUT, FrameReader, handshake, is_websocket
 
 TEXT = "text/plain"
 # The create handler writes its code into a Status (apiserver/pkg/endpoints/handlers/create.go).
@@ -229,11 +229,12 @@ class PodHandlers:
         container = find_container(pod, options)
         if not is_websocket(request):
             raise _websockets_only("attach")
-        return self._stream(
-            handshake(request),
-            lambda connection: AttachedFollower(self._api, pod, container, FrameReader(connection)),
-            reads=True,
-        )
+        notes = STDERR if flag(request, "stderr") else STDOUT  # a terminal has one channel
+
+        def make(connection: socket.socket) -> Source:
+            return AttachedFollower(self._api, pod, container, FrameReader(connection), notes)
+
+        return self._stream(handshake(request), make, reads=True)
 
     def _stream(
         self, head: bytes, make: Callable[[socket.socket], Source], *, reads: bool = False
