@@ -130,7 +130,7 @@ def server_metrics(api: KubeAPI, streams: int) -> list[MetricFamily]:
         streams: number of open watches and followed logs.
     """
     objects: list[tuple[Labels, float]] = [
-        ({"resource": kind.resource}, len(api.snapshot(kind.qualified_kind)[0]))
+        ({"resource": kind.resource}, api.store.count(kind.prefix_of(None)))
         for kind in api.registry.kinds()
         if kind.compute is None
     ]

@@ -3,19 +3,18 @@
 Only the API server talks to it.
 """
 
+from kubesim.store.administration import Dropped, StoreStatus
 from kubesim.store.base import (
     DELETE,
     PUT,
     SAMPLE_PREFIX,
     Backend,
-    Dropped,
     KeyValue,
     ListResult,
     Sample,
     SampleStore,
     SampleWriter,
     Store,
-    StoreStatus,
     TxnResult,
     Watch,
     WatchEvent,

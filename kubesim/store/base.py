@@ -10,10 +10,12 @@ Source: etcd `api/mvccpb/kv.proto`, https://etcd.io/docs/v3.5/learning/api/.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, Literal, NamedTuple, Protocol
 
 from kubesim.objects.frozen import Document
 from kubesim.objects.wellknown import METRICS_GROUP
+from kubesim.store.administration import Maintained
 
 PUT: Literal["PUT"] = "PUT"
 DELETE: Literal["DELETE"] = "DELETE"
@@ -166,53 +168,6 @@ class Watch(Protocol):
         """End the watch and free its memory; no event is returned afterwards."""
 
 
-class StoreStatus(NamedTuple):
-    """The status of a store (etcd: StatusResponse).
-
-    Attributes:
-        revision: of the newest write.
-        compact_revision: changes up to it are no longer kept.
-        db_size: bytes that are allocated: the most that was in use since the last defragmentation.
-        db_size_in_use: bytes of the present and the old versions of all keys.
-        quota: a write that would exceed it is refused; 0: none.
-        alarms: NOSPACE, or nothing.
-    """
-
-    revision: int
-    compact_revision: int
-    db_size: int
-    db_size_in_use: int
-    quota: int
-    alarms: tuple[str, ...]
-
-
-class Dropped(Protocol):
-    """What has left the history early.
-
-    Attributes:
-        dropped: changes up to this revision were compacted because of their bytes.
-    """
-
-    dropped: int
-
-
-class Maintained(Protocol):
-    """What an administrator does to a store (etcd: service Maintenance)."""
-
-    @property
-    def quota(self) -> Dropped:
-        """What bounds the store in bytes."""
-
-    def status(self) -> StoreStatus:
-        """Return sizes in bytes, the quota and the active alarms."""
-
-    def defragment(self) -> None:
-        """Give back what compaction has freed: `db_size` becomes `db_size_in_use`."""
-
-    def disarm(self) -> None:
-        """End the alarm. The next write that exceeds the quota raises it again."""
-
-
 class Store(Protocol):
     """What every backend does; the API server is typed on it.
 
@@ -259,6 +214,9 @@ class Store(Protocol):
         Raises:
             Compacted, FutureRevision: that revision cannot be read.
         """
+
+    def count(self, prefix: str) -> int:
+        """Return the number of keys under a prefix, without reading them (etcd: count_only)."""
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -387,6 +345,16 @@ class SampleStore(Protocol):
 
         Returns:
             (revision, key, sample) of each, and whether some are no longer kept.
+        """
+
+    def sample_keys_since(self, revision: int) -> tuple[AbstractSet[str], int, bool]:
+        """Return the keys of samples that were written or deleted after a revision.
+
+        Args:
+            revision: the reader has seen all samples up to it.
+
+        Returns:
+            The keys, the present revision, and whether some changes are no longer kept.
         """
 
 

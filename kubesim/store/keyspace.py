@@ -8,130 +8,16 @@ Source: etcd server/storage/mvcc (index.go, kvstore.go); k8s.io/apiserver/pkg/st
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Sequence
 
 from kubesim.errors import Compacted, FutureRevision
 from kubesim.objects.frozen import Document
-from kubesim.objects.selectors import field_of
 from kubesim.store.base import DELETE, PUT
+from kubesim.store.history import History, Trigger
 from kubesim.store.quota import SpaceQuota
 from kubesim.store.records import Expand, KeyChange, KeyRevision, plain_sample, revision_of
 from kubesim.store.samplelog import SampleLog, SampleRow
-
-
-class History:
-    """The newest changes of objects, oldest first, at most about `limit` of them.
-
-    A plain list, so that resuming in its middle is a binary search. The front is cut in chunks,
-    between revisions and never inside a transaction.
-
-    Attributes:
-        compacted: changes up to and including this revision are no longer kept.
-        changes: the kept changes.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.compacted = 0
-        self.changes: list[KeyChange] = []
-        self._longest = limit + max(1, limit // 4)  # cut back to `limit` when this is reached
-
-    def __len__(self) -> int:
-        return len(self.changes)
-
-    def append(self, change: KeyChange) -> None:
-        """Add the newest change."""
-        self.changes.append(change)
-        if len(self.changes) >= self._longest:
-            self.compact(revision_of(self.changes[len(self.changes) - self.limit - 1]))
-
-    def compact(self, revision: int) -> None:
-        """Discard the changes up to and including `revision`."""
-        if revision > self.compacted:
-            del self.changes[: self._position(revision)]
-            self.compacted = revision
-
-    def after(self, revision: int, prefix: str = "") -> list[KeyChange]:
-        """Return the changes of keys under a prefix after a revision, oldest first."""
-        later = self.changes[self._position(revision) :]
-        return [change for change in later if change.entry.key.startswith(prefix)]
-
-    def back_to(self, revision: int) -> Iterator[KeyChange]:
-        """Return the changes after a revision, newest first, to undo them."""
-        return reversed(self.changes[self._position(revision) :])
-
-    def at(self, key: str, revision: int, present: KeyRevision | None) -> KeyRevision | None:
-        """Return the state of a key at a revision, given its present state.
-
-        Args:
-            key, revision, present: what is read, and the newest state; None: it does not exist.
-        """
-        if present is not None and present.mod_revision <= revision:
-            return present
-        for change in self.back_to(revision):
-            if change.entry.key == key:
-                present = change.previous
-        return present
-
-    def _position(self, revision: int) -> int:
-        """Return the index of the first change after a revision."""
-        changes = self.changes
-        if not changes or revision_of(changes[-1]) <= revision:
-            return len(changes)
-        return bisect_right(changes, revision, key=revision_of)
-
-
-class Trigger:
-    """The kept changes of keys under a prefix, by the value of one field before or after them.
-
-    Each of a hundred kubelets watches the pods of its node. Without an index every change of a pod
-    notifies all of them, and 99 discard it. Upstream: indexedTriggerFunc of the watch cache.
-
-    Args:
-        prefix: of the keys.
-        path: of the field, for example ``spec.nodeName``.
-    """
-
-    def __init__(self, prefix: str, path: str) -> None:
-        self.prefix = prefix
-        self.path = path
-        self._fields = path.split(".")
-        self._by_value: dict[str, list[KeyChange]] = {}
-
-    def add(self, change: KeyChange) -> Sequence[str]:
-        """Index the newest change; return the values that it concerns."""
-        values = [self._value_in(change.entry.value)]
-        if change.previous is not None and change.previous is not change.entry:
-            before = self._value_in(change.previous.value)
-            if before != values[0]:
-                values.append(before)
-        for value in values:
-            self._by_value.setdefault(value, []).append(change)
-        return values
-
-    def _value_in(self, document: object) -> str:
-        """Return the indexed field as a string, as `field_of` does; this runs at every write."""
-        value = document
-        for field in self._fields:
-            value = value.get(field) if isinstance(value, dict) else None
-        if value is None:
-            return ""
-        return value if isinstance(value, str) else field_of({"value": value}, "value")
-
-    def after(self, revision: int, value: str) -> list[KeyChange]:
-        """Return the changes that concern a value after a revision, oldest first."""
-        changes = self._by_value.get(value, [])
-        if not changes or revision_of(changes[-1]) <= revision:
-            return []
-        return changes[bisect_right(changes, revision, key=revision_of) :]
-
-    def compact(self, revision: int) -> None:
-        """Discard the changes up to and including `revision`."""
-        for value, changes in list(self._by_value.items()):
-            del changes[: bisect_right(changes, revision, key=revision_of)]
-            if not changes:
-                del self._by_value[value]
 
 
 class Keyspace:
@@ -211,6 +97,15 @@ class Keyspace:
         states = self.samples.present(sample_keys) | {key: entries[key] for key in keys[start:end]}
         return [states[key] for key in sorted(states)[:at_most]]
 
+    def count(self, prefix: str) -> int:
+        """Settle the journal; return the number of present keys under a prefix."""
+        self.settle()
+        first = bisect_left(self.keys, prefix)
+        end = bisect_left(self.keys, _after(prefix), lo=first) if prefix else len(self.keys)
+        if not self._sees_samples(prefix):
+            return end - first
+        return end - first + sum(key.startswith(prefix) for key in self.samples.latest)
+
     def past(self, prefix: str, revision: int, start_after: str = "") -> list[KeyRevision]:
         """Return the keys at a revision: the present ones with every later change undone.
 
@@ -232,30 +127,39 @@ class Keyspace:
             state |= self.samples.past(prefix, revision)
         return [state[key] for key in sorted(state) if key > start_after]
 
-    def changes_after(self, prefix: str, revision: int) -> list[KeyChange]:
-        """Return the changes after a revision, oldest first; raise Compacted if some are gone."""
+    def changes_after(
+        self, prefix: str, revision: int, at_least: int | None = None
+    ) -> list[KeyChange]:
+        """Return the changes after a revision, oldest first; raise Compacted if some are gone.
+
+        Args:
+            prefix, revision, at_least: as for `History.after`.
+        """
         compacted = self._compacted(prefix)
         if revision < compacted:
             raise Compacted(revision, compacted)
         if not self._sees_samples(prefix):
-            return self.objects.after(revision, prefix)
+            return self.objects.after(revision, prefix, at_least)
         changes = self.samples.changes_after(prefix, revision)
         if not prefix.startswith(self.sample_prefix):
             changes += self.objects.after(revision, prefix)
             changes.sort(key=lambda change: change.entry.mod_revision)
         return changes
 
-    def changes_where(self, prefix: str, revision: int, value: str) -> list[KeyChange]:
+    def changes_where(
+        self, prefix: str, revision: int, value: str, at_least: int | None = None
+    ) -> list[KeyChange]:
         """Return those of the changes that concern a value of the prefix's trigger.
 
         Args:
             prefix, revision, value: return only the changes after the revision.
+            at_least: as for `History.after`.
         """
         compacted = self.objects.compacted
         if revision < compacted:
             raise Compacted(revision, compacted)
         trigger = next(each for each in self.triggers if each.prefix == prefix)
-        return trigger.after(revision, value)
+        return trigger.after(revision, value, at_least)
 
     def _compacted(self, prefix: str) -> int:
         if prefix.startswith(self.sample_prefix):

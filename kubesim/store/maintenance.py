@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from threading import Lock
 
-from kubesim.store.base import StoreStatus
+from kubesim.store.administration import StoreStatus
 from kubesim.store.keyspace import Keyspace
 from kubesim.store.quota import NOSPACE
 
@@ -74,3 +74,16 @@ class Maintenance:
         """End the alarm. The next write that exceeds the quota raises it again."""
         with self._lock:
             self._space.quota.disarm()
+
+    def counts(self) -> dict[str, int]:
+        """Return how much the store has and keeps."""
+        with self._lock:
+            space = self._space
+            space.settle()
+            return {
+                "revision": space.revision,
+                "keys": len(space.keys) + len(space.samples.latest),
+                "changes": len(space.objects),
+                "samples": len(space.samples),
+                "compact_revision": space.objects.compacted,
+            }

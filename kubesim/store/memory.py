@@ -27,8 +27,7 @@ Ours keeps: revisions, old-revision reads, transactions that compare and set, wa
 ordered, complete and resumable, compaction, leases, snapshots, a quota with its alarm. It leaves
 out: Raft, disk, ranges other than prefixes.
 
-`put_sample` takes a usage sample as a plain tuple, gives it a revision like any write, and keeps it
-in a separate history (`samplelog`), so that samples never displace the history of objects.
+Usage samples have a history of their own (`samplelog`): they never displace that of objects.
 
 Source: etcd server/storage/mvcc (kvstore.go, key_index.go, watchable_store.go),
 https://etcd.io/docs/v3.5/learning/api_guarantees/.
@@ -38,6 +37,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from kubesim.analytics import Analytics, NullAnalytics
@@ -52,16 +52,13 @@ from kubesim.store.base import (
     SampleWriter,
     TxnResult,
 )
-from kubesim.store.keyspace import Keyspace, Trigger
+from kubesim.store.history import Trigger
+from kubesim.store.keyspace import Keyspace
 from kubesim.store.leases import Leases
 from kubesim.store.maintenance import Maintenance
 from kubesim.store.quota import QUOTA_BYTES, SpaceQuota
 from kubesim.store.samples import SampleJournal
 from kubesim.store.watching import ChangeSource, StoreWatch, WatchIndex
-
-# `list` is a method of the store, so annotations in it need other names for the type.
-Samples = list[tuple[int, str, Sample]]
-LeaseIds = list[int]
 
 HISTORY_LIMIT = 10_000  # changes of objects kept
 SAMPLE_HISTORY_LIMIT = 20_000  # samples kept
@@ -175,13 +172,16 @@ class EtcdStore:
             self._space.settle()
             if revision is None or revision == space.revision:
                 revision = space.revision
-                at_most = None if limit is None else limit + 1
-                items = space.present(prefix, start_after, at_most)
+                items = space.present(prefix, start_after, None if limit is None else limit + 1)
             else:
                 items = space.past(prefix, revision, start_after)
-        if limit is not None and len(items) > limit:
-            return ListResult(tuple(items[:limit]), revision, more=True)
-        return ListResult(tuple(items), revision)
+        more = limit is not None and len(items) > limit
+        return ListResult(tuple(items[:limit]), revision, more)
+
+    def count(self, prefix: str) -> int:
+        """Return the number of keys under a prefix, without reading them (etcd: count_only)."""
+        with self._lock:
+            return self._space.count(prefix)
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -316,9 +316,15 @@ class EtcdStore:
             self._settle()
         return self._space.samples.newest(key)
 
-    def samples_since(self, revision: int, limit: int | None = None) -> tuple[Samples, bool]:
+    def samples_since(
+        self, revision: int, limit: int | None = None
+    ) -> tuple[Sequence[tuple[int, str, Sample]], bool]:
         """Return (revision, key, sample) after a revision, and whether some are no longer kept."""
         return self._journal.since(revision, limit)
+
+    def sample_keys_since(self, revision: int) -> tuple[AbstractSet[str], int, bool]:
+        """Return the keys written after a revision, the present one, and whether some are lost."""
+        return self._journal.keys_since(revision)
 
     # -- leases and history ---------------------------------------------------------------------
 
@@ -359,7 +365,7 @@ class EtcdStore:
         result = self.txn([], deletes=keys)
         return result.revision if result.changed else None
 
-    def expire(self, now: float) -> LeaseIds:
+    def expire(self, now: float) -> Sequence[int]:
         """End the leases that have expired by `now`; return their ids."""
         with self._lock:
             expired = self._leases.expired(now)
@@ -369,16 +375,7 @@ class EtcdStore:
 
     def statistics(self) -> dict[str, int]:
         """Return counts for tests and tables."""
-        with self._lock:
-            self._space.settle()
-            return {
-                "revision": self._space.revision,
-                "keys": len(self._space.keys) + len(self._space.samples.latest),
-                "changes": len(self._space.objects),
-                "samples": len(self._space.samples),
-                "watches": len(self._watches),
-                "compact_revision": self._space.objects.compacted,
-            }
+        return {**self.maintenance.counts(), "watches": len(self._watches)}
 
     def snapshot(self) -> bytes:
         """Return the present state as bytes, for `restore`; history is not part of it."""

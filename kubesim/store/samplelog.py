@@ -263,6 +263,14 @@ class SampleLog:
                 break
         return samples
 
+    def keys_after(self, revision: int) -> set[str]:
+        """Return the keys that were written or deleted after a revision."""
+        keys: set[str] = set()
+        start = bisect_right(self._blocks, revision, key=attrgetter("last"))
+        for block in self._blocks[start:]:
+            keys.update(map(key_of, block.rows[max(0, revision + 1 - block.first) :]))
+        return keys
+
     def _back(self, revision: int) -> Iterator[tuple[int, SampleRow]]:
         """Yield (revision, row) of the rows after a revision, newest first."""
         for block in reversed(self._blocks):

@@ -75,6 +75,13 @@ class SampleJournal:
             log = self._space.samples
             return log.rows_after(revision, limit), revision < log.compacted
 
+    def keys_since(self, revision: int) -> tuple[set[str], int, bool]:
+        """Return the keys written after a revision, the present one, and whether some are lost."""
+        with self._lock:
+            self._space.settle()
+            log = self._space.samples
+            return log.keys_after(revision), self._space.revision, revision < log.compacted
+
     def settle(self, key: str) -> None:
         """Give the journal's samples their revisions, and notify the watches of a key."""
         with self._lock:

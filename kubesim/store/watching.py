@@ -245,7 +245,8 @@ class ChangeSource:
         """Return the matching changes after the watch's position, and move the position."""
         with self._lock:
             self._space.settle()
-            changes = self._changes(watch)
+            # One more than the limit shows whether the poll returns everything.
+            changes = self._changes(watch, None if limit is None else limit + 1)
             position = self._space.revision
             if limit is not None and len(changes) > limit:
                 changes, position = cut(changes, limit)
@@ -258,7 +259,7 @@ class ChangeSource:
         """Return whether a poll would return an event; if not, arm the watch."""
         with self._lock:
             self._space.settle()
-            if self._changes(watch):
+            if self._changes(watch, 1):
                 return True
             self._watches.arm(watch)
             return False
@@ -268,10 +269,10 @@ class ChangeSource:
         with self._lock:
             self._watches.remove(watch)
 
-    def _changes(self, watch: StoreWatch) -> list[KeyChange]:
+    def _changes(self, watch: StoreWatch, at_least: int | None) -> list[KeyChange]:
         if watch.where is None:
-            return self._space.changes_after(watch.prefix, watch.revision)
-        return self._space.changes_where(watch.prefix, watch.revision, watch.where)
+            return self._space.changes_after(watch.prefix, watch.revision, at_least)
+        return self._space.changes_where(watch.prefix, watch.revision, watch.where, at_least)
 
 
 def _serial(watch: StoreWatch) -> int:

@@ -137,6 +137,50 @@ def test_a_limited_poll_never_cuts_a_transaction(store: Any) -> None:
     assert [e.kv.key for e in watch.poll(limit=2)] == ["/z"]
 
 
+def test_limited_polls_together_return_what_one_poll_returns(store: Any) -> None:
+    """From far back, with transactions and other keys between."""
+    store.trigger("/p/", "node")
+    for number in range(60):
+        store.set(f"/q/{number}", number)
+        store.txn([], [(f"/p/{number}-{n}", {"node": f"n{n % 2}"}) for n in range(number % 4)])
+    for where in (None, "n0"):
+        everything = [e.kv.key for e in store.watch("/p/", 0, where=where).poll()]
+        watch = store.watch("/p/", 0, where=where)
+        pages = []
+        while page := [event.kv.key for event in watch.poll(limit=5)]:
+            pages.append(page)
+        assert [key for page in pages for key in page] == everything
+        assert all(5 <= len(page) <= 7 for page in pages[:-1])
+        assert watch.revision == store.revision
+
+
+def test_keys_are_counted_without_reading_them(store: Any) -> None:
+    """Under a prefix, at a part of a key, samples included."""
+    for key in ("/p/a", "/p/b", "/q/a", "/pa"):
+        store.set(key, 1)
+    store.put_sample(f"{SAMPLES}default/p", (1.0, 1.0, ()))
+    store.delete("/p/b")
+    counts = [store.count(prefix) for prefix in ("/p/", "/p", "/x", "", SAMPLES)]
+    assert counts == [len(store.list(prefix).items) for prefix in ("/p/", "/p", "/x", "", SAMPLES)]
+    assert counts == [1, 2, 0, 4, 1]
+
+
+def test_the_keys_of_changed_samples(open_store: Opener) -> None:
+    """Written, deleted or written as a document; and whether some are lost."""
+    store = open_store(sample_history_limit=4)
+    for name in "abc":
+        store.put_sample(f"{SAMPLES}{name}", (1.0, 1.0, ()))
+    assert store.sample_keys_since(1) == ({f"{SAMPLES}b", f"{SAMPLES}c"}, 3, False)
+    store.set("/other", 1)
+    assert store.sample_keys_since(3) == (set(), 4, False)
+    store.delete(f"{SAMPLES}a")
+    store.set(f"{SAMPLES}b", {"a": "document"})
+    assert store.sample_keys_since(3) == ({f"{SAMPLES}a", f"{SAMPLES}b"}, 6, False)
+    for _ in range(9):
+        store.put_sample(f"{SAMPLES}c", (1.0, 1.0, ()))
+    assert store.sample_keys_since(5)[1:] == (15, True)
+
+
 def test_a_watch_wakes_its_owner_once_for_each_poll(store: Any) -> None:
     """Armed by a poll that found nothing; woken outside the lock, so it may read at once."""
     woken: list[int] = []
