@@ -105,6 +105,9 @@ RESYNC_SECONDS = 600.0
 MAX_INT32 = 2**31 - 1
 """Largest value of the API's whole numbers."""
 
+TICK_LINE = "[tick] Pod is running..."
+"""What a simulated server writes to its log each second."""
+
 # -- annotations of the simulator ------------------------------------------------------------------
 
 WORKLOAD = "kubesim.dev/workload"

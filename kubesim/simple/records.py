@@ -14,56 +14,13 @@ No counterpart in Kubernetes.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
-
 from kubesim.clock.base import Clock
 from kubesim.errors import Compacted, NotFound, WatchClosed
 from kubesim.objects import meta
-from kubesim.simple.pods import PodRecord, record_of
-from kubesim.store import (
-    PUT,
-    KeyValue,
-    ListResult,
-    Sample,
-    SampleStore,
-    Store,
-    Watch,
-    sample_key,
-)
-
-if TYPE_CHECKING:
-    from kubesim.objects.types import PodDict
-
-LogReader = Callable[["PodDict"], Sequence[tuple[float, str]]]
-"""reader(pod) -> the kept log lines of the pod with their simulated seconds."""
-
-LOG_LINES = 10  # newest lines in a record; `pod_logs` has all that are kept
-FRESH_SECONDS = 0.1  # simulated; cached JSON is used so long without reading the log again
-_encode = json.JSONEncoder(separators=(", ", ": "), ensure_ascii=False).encode
-
-
-CachedJson = tuple[KeyValue, Sample | None, float, list[str], bytes]
-"""(pod, sample, simulated second at which the log was read, log lines, JSON)."""
-
-
-class PodEntry:
-    """The keys of one pod, and its record as JSON.
-
-    An entry belongs to one uid: a pod that is deleted and created again has another uid, and
-    another create_revision. `cached` is replaced as a whole, never changed, so that threads may
-    read it without a lock.
-    """
-
-    __slots__ = ("cached", "created", "key", "sample_key")
-
-    def __init__(self, kv: KeyValue) -> None:
-        namespace, name = meta.namespace_of(kv.value), meta.name_of(kv.value)
-        self.key = kv.key
-        self.sample_key = sample_key(namespace, name)
-        self.created = kv.create_revision
-        self.cached: CachedJson | None = None
+from kubesim.simple.pods import PodRecord
+from kubesim.simple.recordjson import LogReader, PodEntry, RecordEncoder
+from kubesim.simple.recordlist import RecordList, RecordSource
+from kubesim.store import PUT, KeyValue, ListResult, SampleStore, Store, Watch
 
 
 class PodRecords:
@@ -89,14 +46,14 @@ class PodRecords:
         log_lines: LogReader,
     ) -> None:
         self._store = store
-        self._samples = samples
         self._clock = clock
         self._prefix = prefix
-        self._log_lines = log_lines
         self._entries: dict[str, PodEntry] = {}  # by id
         self._polling: list[None] = []  # one item for each thread that polls at this moment
-        self._list: tuple[int, float, bytes] = (-1, 0.0, b"")
+        self._encoder = RecordEncoder(samples, log_lines)
         self._watch: Watch = self._relist()
+        source = RecordSource(store, samples, clock, prefix, self._encoder, self._entry_of)
+        self._list = RecordList(source)
 
     # -- one record ------------------------------------------------------------------------------
 
@@ -115,7 +72,7 @@ class PodRecords:
             NotFound: "Pod not found".
         """
         entry, kv = self._locate(id)
-        return record_of(kv.value, self._samples.sample(entry.sample_key), self._lines(kv.value))
+        return self._encoder.record(entry, kv)
 
     def get_bytes(self, id: str) -> bytes:
         """Return the record of an id as JSON.
@@ -124,33 +81,18 @@ class PodRecords:
             NotFound: "Pod not found".
         """
         entry, kv = self._locate(id)
-        return self._bytes(entry, kv, self._samples.sample(entry.sample_key), self._clock.now())
+        return self._encoder.json_of(entry, kv, self._clock.now())
 
     # -- all records -----------------------------------------------------------------------------
 
     def records(self) -> list[PodRecord]:
         """Return all records, by namespace and name."""
-        records = []
-        for kv in self._store.list(self._prefix).items:
-            sample = self._samples.sample(self._entry_of(kv).sample_key)
-            records.append(record_of(kv.value, sample, self._lines(kv.value)))
-        return records
+        listed = self._store.list(self._prefix).items
+        return [self._encoder.record(self._entry_of(kv), kv) for kv in listed]
 
     def list_bytes(self) -> bytes:
         """Return all records as a JSON list; the same object again while nothing changes."""
-        revision, read_at, body = self._list
-        now = self._clock.now()
-        if revision == self._store.revision and now - read_at < FRESH_SECONDS:
-            return body
-        result = self._store.list(self._prefix)
-        parts = []
-        for kv in result.items:
-            entry = self._entry_of(kv)
-            parts.append(self._bytes(entry, kv, self._samples.sample(entry.sample_key), now))
-        new = b"[" + b", ".join(parts) + b"]"
-        # Equal lists stay one object, so that readers can compare them by identity.
-        self._list = (result.revision, now, body if new == body else new)
-        return self._list[2]
+        return self._list.to_bytes()
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -201,19 +143,3 @@ class PodRecords:
     def _add(self, present: ListResult) -> None:
         for kv in present.items:
             self._entry_of(kv)
-
-    def _lines(self, pod: PodDict) -> list[str]:
-        return [line for _, line in self._log_lines(pod)[-LOG_LINES:]]
-
-    def _bytes(self, entry: PodEntry, kv: KeyValue, sample: Sample | None, now: float) -> bytes:
-        cached = entry.cached
-        same = cached is not None and cached[0] is kv and cached[1] == sample
-        if cached is not None and same and now - cached[2] < FRESH_SECONDS:
-            return cached[4]
-        lines = self._lines(kv.value)
-        if cached is not None and same and cached[3] == lines:
-            body = cached[4]
-        else:
-            body = _encode(record_of(kv.value, sample, lines)).encode()
-        entry.cached = (kv, sample, now, lines, body)
-        return body

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import deque
 
+from kubesim.objects.wellknown import TICK_LINE
+
 LOG_LINES = 100  # kept for each run of a container
-TICK_LINE = "[tick] Pod is running..."
 
 Line = tuple[float, str]
 Log = deque[Line | float]
