@@ -19,6 +19,7 @@ from kubesim.rest.kube.response import Transformer
 from kubesim.rest.serializer.negotiation import Form
 
 pytestmark = pytest.mark.live
+OBJECTS, ROWS = Form(), Form("Table", "v1")
 PARTIAL = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 
@@ -151,19 +152,62 @@ def test_an_age_reads_the_same_for_as_long_as_is_said(seconds: float) -> None:
     assert human_duration(seconds + max(0.0, lasts - 0.001)) == human_duration(seconds)
 
 
-def test_what_is_kept_is_bounded() -> None:
-    """One text too many, and everything is made anew."""
+def as_json(cluster: Cluster, cache: jsoncache.JSONCache, form: Form = OBJECTS) -> list[str]:
+    """The names in the default namespace's list of ConfigMaps, serialized by a cache."""
+    listed = cluster.api.list_shared("ConfigMap", "default")
+    target = resolve(cluster.api.registry, RequestInfo("", "v1", "configmaps", "default"))
+    body = json.loads(cache.many(Transformer(form, target, cluster.clock), listed))
+    items = body["items"] if not form.kind else [row["object"] for row in body["rows"]]
+    return [item["metadata"]["name"] for item in items]
+
+
+def test_a_list_that_is_larger_than_the_cache_is_partly_cached(encoded: list[Any]) -> None:
+    """It is complete each time, and what found room is not encoded again."""
     with kube() as (cluster, ask):
-        for number in range(5):
-            ask("POST", MAPS, config_map(f"m{number}"))
-        store = jsoncache.JSONCache(cluster.clock, limit=3)
-        listed = cluster.api.list_shared("ConfigMap", "default")
-        target = resolve(cluster.api.registry, RequestInfo("", "v1", "configmaps", "default"))
-        transformer = Transformer(Form(), target, cluster.clock)
+        names = [f"m{number}" for number in range(40)]
+        for name in names:
+            ask("POST", MAPS, config_map(name, data="x" * 400))
+        cache = jsoncache.JSONCache(cluster.clock, size=16_000)
         for _ in range(3):
-            body = json.loads(store.many(transformer, listed))
-            assert [item["metadata"]["name"] for item in body["items"]][-1] == "m4"
-            assert len(store) <= 3
+            encoded.clear()
+            assert set(names) <= set(as_json(cluster, cache))
+            assert 0 < cache.size <= 16_000
+        assert 10 < len(encoded) < 35
+
+
+def test_two_lists_in_turn_do_not_displace_each_other(encoded: list[Any]) -> None:
+    """Objects and tables of them, in a cache that has room for one and a half."""
+    with kube() as (cluster, ask):
+        for number in range(40):
+            ask("POST", MAPS, config_map(f"m{number}", data="x" * 400))
+        cache = jsoncache.JSONCache(cluster.clock, size=50_000)
+        counts = []
+        for form in (OBJECTS, ROWS) * 3:
+            encoded.clear()
+            assert len(as_json(cluster, cache, form)) == 41
+            counts.append(len(encoded))
+        assert counts[0] > 40
+        assert counts[-2] == 1  # the head
+        assert counts[-1] < counts[1]
+
+
+def test_what_was_not_requested_lately_makes_room(encoded: list[Any]) -> None:
+    """A table that nobody asks for again, and objects that are deleted."""
+    with kube() as (cluster, ask):
+        for number in range(40):
+            ask("POST", MAPS, config_map(f"m{number}", data="x" * 400))
+        cache = jsoncache.JSONCache(cluster.clock, size=60_000)
+        as_json(cluster, cache, ROWS)
+        for _ in range(3):
+            for number in range(40):
+                ask("PUT", f"{MAPS}/m{number}", config_map(f"m{number}", data="y" * 600))
+            as_json(cluster, cache)
+        for _ in range(6):  # room is made once for many objects that found none
+            as_json(cluster, cache)
+        encoded.clear()
+        assert len(as_json(cluster, cache)) == 41
+        assert len(encoded) == 1
+        assert cache.size <= 60_000
 
 
 def test_lasting_cells_are_the_cells(served: tuple[Cluster, Kube]) -> None:

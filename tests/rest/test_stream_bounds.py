@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import Any
 
@@ -12,7 +13,7 @@ from kubesim.apiserver.options import is_valid
 from kubesim.apiserver.patch.strategies import field_named
 from kubesim.apiserver.validation import label_key_error, label_value_error
 from kubesim.kubelet.pod.containers import image_id
-from kubesim.objects import nodeaffinity
+from kubesim.objects import meta, nodeaffinity
 from kubesim.rest.http import streams
 from kubesim.rest.http.encodings import EncodingCache
 from kubesim.rest.http.streams import Stream, StreamWriter, lines_within
@@ -230,10 +231,15 @@ def test_serialized_objects_are_kept_up_to_a_number_of_bytes() -> None:
         for _ in range(10):  # the same objects again and again do not fill it
             assert len(cache.many(transformer, {"kind": "L", "metadata": {}, "items": documents}))
         assert len(cache) == len(documents)
-        cluster.api.create(config_map("big-2", LARGE))
+        for number in range(2, 6):
+            cluster.api.create(config_map(f"big-{number}", LARGE))
         documents = cluster.api.list("ConfigMap", "default")["items"]
-        cache.many(transformer, {"kind": "L", "metadata": {}, "items": documents})
-        assert len(cache) == 0
+        for _ in range(3):
+            body = cache.many(transformer, {"kind": "L", "metadata": {}, "items": documents})
+            assert [item["metadata"]["name"] for item in json.loads(body)["items"]] == [
+                meta.name_of(document) for document in documents
+            ]
+            assert MIB < cache.size <= 2 * MIB
 
 
 def test_results_for_long_strings_are_not_kept_for_ever() -> None:
