@@ -12,12 +12,10 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from textwrap import indent
-from types import FrameType
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells count: 128 + SIGINT
 # Ctrl-C while the modules are loaded, which takes up to a second, ends the program at once: nothing
@@ -27,6 +25,8 @@ if LOADING:
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(INTERRUPTED))
 try:
     from kubesim import kindtable
+    from kubesim.clock.collector import Freezer
+    from kubesim.clock.interrupts import stop_signals
     from kubesim.cluster import Cluster
     from kubesim.errors import KubeSimError
     from kubesim.kubelet import JOB_SECONDS
@@ -42,8 +42,6 @@ except KeyboardInterrupt:  # the installed command imports this module
 if LOADING:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-SIGNAL_POLL_SECONDS = 0.2  # how long a signal may go unnoticed; see `_stop_signals`
 EXAMPLES = """
 Try, in another terminal:
   curl {url}/api/pods
@@ -106,7 +104,8 @@ def serve(options: argparse.Namespace) -> int:
     """
     users = read_users(options.users) if options.users else []
     check_exposure(options.host, options.token, users)
-    with _stop_signals(restore=not options.process_ends) as wait_for_signal:
+    freezer, restore = Freezer(), not options.process_ends
+    with stop_signals(freezer, restore=restore) as wait_for_signal:
         cluster = Cluster(
             options.nodes,
             seed=options.seed,
@@ -123,6 +122,7 @@ def serve(options: argparse.Namespace) -> int:
             _say("[INFO] REST: Stopping: closing the server and stopping the pods ...")
         finally:
             cluster.close()
+            freezer.close()
     _say("[INFO] REST: Stopped: bye.")
     return 0
 
@@ -144,41 +144,6 @@ def _start_server(options: argparse.Namespace, cluster: Cluster, users: list[Use
         _say(f"[INFO] REST: Kubeconfig: written to {options.kubeconfig}")
     kubectl, kubeconfig = _kubectl_command(options, server.url), _kubeconfig_notes(options, server)
     _say(EXAMPLES.format(url=server.url, kubectl=kubectl, kubeconfig=kubeconfig))
-
-
-@contextmanager
-def _stop_signals(*, restore: bool) -> Iterator[Callable[[], None]]:
-    """Handle SIGINT and SIGTERM; yields a function that waits for the first of them.
-
-    The wait is a loop of short waits. Python runs signal handlers in the main thread, between two
-    byte codes: a signal that arrives just before an unbounded wait, or that the kernel delivers to
-    another thread, would not wake it, and the process would never end. The handler puts into a
-    SimpleQueue because `put` may interrupt `get` in the same thread; `Event.set` would wait for the
-    lock that `Event.wait` holds.
-
-    Args:
-        restore: reinstall the previous handlers at the end. Otherwise later signals are ignored,
-            so that an impatient second Ctrl-C does not change the exit code.
-    """
-    received: SimpleQueue[int] = SimpleQueue()
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        received.put(number)
-
-    def wait_for_signal() -> None:
-        while True:
-            try:
-                received.get(timeout=SIGNAL_POLL_SECONDS)
-            except Empty:
-                continue
-            return
-
-    previous = {number: signal.signal(number, handle) for number in STOP_SIGNALS}
-    try:
-        yield wait_for_signal
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler if restore else signal.SIG_IGN)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,16 +5,14 @@ No counterpart in Kubernetes.
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kubesim.clock import collector
 from kubesim.clock.base import FailureHandler
 from kubesim.clock.interrupts import InterruptRequest, deferred_interrupts
 from kubesim.errors import ClockError, WorkerFailed
-
-CALM_COLLECTOR = (50_000, 20, 100)  # see DriverTurn.taken
 
 
 class DriverTurn:
@@ -34,11 +32,7 @@ class DriverTurn:
 
     @contextmanager
     def taken(self, *, closed: bool) -> Iterator[None]:
-        """Become the driver, with higher thresholds of the garbage collector.
-
-        Each second of a large simulation makes thousands of short-lived tuples; at the default
-        thresholds the collector then traverses the whole heap again and again, at twice the cost of
-        the simulation itself. The caller's thresholds are restored afterwards.
+        """Become the driver, with higher thresholds of the garbage collector (`collector`).
 
         Args:
             closed: the clock is closed.
@@ -56,17 +50,14 @@ class DriverTurn:
         if closed:
             raise ClockError("the clock is closed")
         with self._lock:
-            thresholds = gc.get_threshold()
             try:
-                with deferred_interrupts(self.interrupt):
+                with collector.calm(collector.VIRTUAL), deferred_interrupts(self.interrupt):
                     self.driver = me
-                    gc.set_threshold(*CALM_COLLECTOR)
                     self._raise_failure()
                     yield
                     self._raise_failure()
                 self.interrupt.check()
             finally:
-                gc.set_threshold(*thresholds)
                 self.driver = None
 
     def on_failure(self, handler: FailureHandler) -> None:

@@ -24,6 +24,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from kubesim.clock import collector
 from kubesim.clock.base import FailureHandler, Worker
 from kubesim.clock.calendar import Calendar
 from kubesim.clock.lanes import LaneWorker, ThreadLane, running_worker
@@ -66,6 +67,7 @@ class LiveClock:
         self._closed = False
         self._handler: FailureHandler | None = None
         self._failure: WorkerFailed | None = None
+        collector.enter(collector.LIVE)
 
     # -- what time is it ------------------------------------------------------------------------
 
@@ -286,6 +288,8 @@ class LiveClock:
     def close(self) -> None:
         """Stop every worker, bounded; the clock is of no further use. May be called twice."""
         with self._workers_lock:
+            if not self._closed:
+                collector.leave(collector.LIVE)
             self._closed = True
             workers: list[Worker] = list(self._workers.values())
         self.stop_workers(workers)
