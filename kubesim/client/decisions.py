@@ -60,7 +60,12 @@ class OnDemand:
     @property
     def is_rendered(self) -> bool:
         """Whether no field is still to be rendered."""
-        return getattr(self, "_render", None) is None
+        return self.renderer is None
+
+    @property
+    def renderer(self) -> Callable[[], dict[str, object]] | None:
+        """What renders the other fields; None: they are rendered."""
+        return getattr(self, "_render", None)
 
     def rendered(self) -> Self:
         """Render all fields now, and return the record."""

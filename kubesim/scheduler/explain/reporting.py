@@ -5,7 +5,6 @@ Source: pkg/scheduler/schedule_one.go (handleSchedulingFailure, updatePod).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kubesim.client import Decision, RuleStep, retry_on_conflict
@@ -14,7 +13,8 @@ from kubesim.objects import meta
 from kubesim.objects.kindnames import POD
 from kubesim.objects.meta import get_condition, set_condition
 from kubesim.objects.pods import node_of
-from kubesim.scheduler.explain.records import SOURCE, attempt_record
+from kubesim.scheduler.explain.figures import figures_of
+from kubesim.scheduler.explain.records import SOURCE, AttemptRecord
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.handle import Handle
 from kubesim.scheduler.framework.messages import event_note
@@ -120,15 +120,22 @@ class AttemptReporter:
     def _record(
         self, pod: PodDict, cycle: Cycle, framework: Framework, node: str | None, message: str
     ) -> None:
-        handle = self._handle
-        new = attempt_record(
-            handle.clock.now(), handle.scheduler_name, pod, cycle, framework, node, message
+        handle, about = self._handle, meta.reference("pod", meta.key_of(pod))
+        figures = figures_of(pod, cycle, framework, node)
+        last = handle.decisions.latest(about)
+        render = last.renderer if last is not None else None
+        if not isinstance(render, AttemptRecord) or render.figures != figures:
+            render = AttemptRecord(figures)  # otherwise both records share their figures
+        handle.decisions.record(
+            Decision.on_demand(
+                render,
+                time=handle.clock.now(),
+                revision=meta.resource_version_of(pod),
+                component=handle.scheduler_name,
+                object=about,
+                verdict=message,
+            )
         )
-        last = handle.decisions.latest(new.object)
-        if last is not None and last.data.get("table") == new.data["table"]:
-            # The same result again: both records share one table.
-            new = replace(new, data={**new.data, "table": last.data["table"]})
-        handle.decisions.record(new)
 
     def _write(self, pod: PodDict, reason: str, message: str, nominated: str | None) -> None:
         """Write the condition and the nomination, unless they are up to date."""
