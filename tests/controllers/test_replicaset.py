@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubesim import Cluster
+from kubesim.controllers.replicaset import controller as controllers
 from kubesim.controllers.replicaset.controller import slow_start
 from kubesim.controllers.replicaset.plan import (
     ReplicaPod,
+    count_pods,
     failure_condition,
     next_available,
     plan,
@@ -323,3 +326,122 @@ def test_a_terminating_namespace_is_no_failure(cluster: Cluster) -> None:
     cluster.sleep(10)
     assert events(cluster, "FailedCreate") == []
     assert "conditions" not in cluster.api.get("ReplicaSet", "web")["status"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.booleans(), st.booleans(), st.booleans(), st.sampled_from(["Running", "Failed"])
+        ),
+        max_size=8,
+    ),
+    st.integers(0, 4),
+    st.integers(0, 8),
+)
+def test_counts_stand_for_the_pods(facts: Any, replicas: int, without: int) -> None:
+    """Plan and status are the same with counts that were kept by differences."""
+    pods = [
+        pod(str(n), terminating=gone, ready=ready, fully_labeled=labeled, phase=phase)
+        for n, (gone, ready, labeled, phase) in enumerate(facts)
+    ]
+    counts = count_pods(pods)
+    for removed in pods[:without]:
+        counts = counts.without(removed)
+    rest = pods[without:]
+    assert counts == count_pods(rest)
+    assert plan(replicas, rest, 9.0, counts=counts) == plan(replicas, rest, 9.0)
+    options: Any = {"generation": 1, "now": 9.0}
+    for seconds in (0, 9, 10):
+        expected = status_of(rest, min_ready_seconds=seconds, **options)
+        assert expected == status_of(
+            rest if seconds else [], min_ready_seconds=seconds, counts=counts, **options
+        )
+
+
+def controller_of(cluster: Cluster) -> Any:
+    """The running controller."""
+    return next(each for each in cluster.components if each.name == "replicaset-controller")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_counts_are_those_of_all_pods(cluster: Cluster, seed: int) -> None:
+    """After pods were relabelled, adopted, deleted and failed, and the template changed."""
+    random, api = Random(seed), cluster.api
+    api.create(replicaset(replicas=4))
+    for step in range(40):
+        pods = pods_of(cluster)
+        action = random.choice(("label", "delete", "orphan", "scale", "template", "fail"))
+        if action == "orphan":
+            orphan = {"name": f"orphan-{step}", "labels": {"app": "web"}}
+            container = {"name": "main", "image": "nginx"}
+            api.create({"kind": "Pod", "metadata": orphan, "spec": {"containers": [container]}})
+        elif action == "scale":
+            api.patch("ReplicaSet", "web", {"spec": {"replicas": random.randrange(6)}})
+        elif action == "template":
+            template = {"metadata": {"labels": {"step": str(step % 3)}}}
+            api.patch("ReplicaSet", "web", {"spec": {"template": template}})
+        elif pods:
+            name = random.choice(pods)["metadata"]["name"]
+            if action == "delete":
+                api.delete("Pod", name, grace_period_seconds=random.choice((0, 5)))
+            elif action == "label":
+                api.patch("Pod", name, {"metadata": {"labels": {"app": "other"}}})
+            else:
+                api.patch("Pod", name, {"spec": {"activeDeadlineSeconds": 1}})
+        cluster.sleep(random.choice((0, 0.5, 3)))
+        web = api.get("ReplicaSet", "web")
+        kept = controller_of(cluster)._pod_sets[web["metadata"]["uid"]]
+        assert kept.counts == count_pods(kept.facts())
+        cluster.sleep(10)
+        labels = web["spec"]["template"]["metadata"]["labels"]
+        owned = [
+            controllers.facts_of(each, labels, cluster.clock.seconds_at)
+            for each in pods_of(cluster)
+            if (each["metadata"].get("ownerReferences") or [{}])[0].get("uid")
+            == web["metadata"]["uid"]
+        ]
+        kept = controller_of(cluster)._pod_sets[web["metadata"]["uid"]]
+        assert sorted(kept.facts(), key=lambda fact: fact.name) == sorted(
+            owned, key=lambda fact: fact.name
+        )
+        assert api.get("ReplicaSet", "web")["status"].get("replicas") == kept.counts.active
+
+
+def test_a_sync_looks_at_the_pods_that_changed(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each pod a few times while fifty start, and not fifty times."""
+    read: list[str] = []
+    real = controllers.facts_of
+
+    def facts_of(pod: Any, labels: Any, seconds_at: Any) -> ReplicaPod:
+        read.append(pod["metadata"]["name"])
+        return real(pod, labels, seconds_at)
+
+    monkeypatch.setattr(controllers, "facts_of", facts_of)
+    cluster.api.create(replicaset(replicas=50))
+    cluster.sleep(30)
+    assert cluster.api.get("ReplicaSet", "web")["status"]["readyReplicas"] == 50
+    assert len(read) <= 50 * 6
+
+
+def test_a_claim_that_fails_is_made_up_for(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pods of the failed sync are counted by the next one."""
+    cluster.api.create(replicaset(replicas=3))
+    cluster.sleep(10)
+    failures = [Forbidden("no"), Forbidden("no")]
+    real = controllers.claim
+
+    def claim(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(controllers, "claim", claim)
+    cluster.api.delete("Pod", pods_of(cluster)[0]["metadata"]["name"])
+    cluster.sleep(60)
+    assert failures == []
+    assert cluster.api.get("ReplicaSet", "web")["status"]["readyReplicas"] == 3
+    assert len(pods_of(cluster)) == 3

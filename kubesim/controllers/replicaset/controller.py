@@ -21,6 +21,7 @@ from kubesim.client import RuleStep, Tools
 from kubesim.client.informer import Indexer
 from kubesim.controllers.replicaset.plan import (
     SOURCE,
+    PodCounts,
     ReplicaPlan,
     ReplicaPod,
     failure_condition,
@@ -30,6 +31,7 @@ from kubesim.controllers.replicaset.plan import (
     pods_on_nodes,
     status_of,
 )
+from kubesim.controllers.replicaset.podset import PodSet
 from kubesim.controllers.shared.controllerrefs import claim
 from kubesim.controllers.shared.podowner import PodOwner, error_message, slow_start
 from kubesim.controllers.shared.ranking import DELETION_COST, parse_deletion_cost, rank_of
@@ -58,7 +60,7 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
         self, tools: Tools, *, watch_latency_seconds: float = 0.0, **options: float
     ) -> None:
         super().__init__(tools, watch_latency_seconds=watch_latency_seconds, **options)
-        self._facts: dict[str, tuple[PodDict, object, ReplicaPod]] = {}  # by uid of the pod
+        self._pod_sets: dict[str, PodSet] = {}  # by uid of the ReplicaSet
 
     def owner_indexers(self) -> dict[str, Indexer[ReplicaSetDict]]:
         """Index ReplicaSets by namespace and by their Deployment's uid."""
@@ -67,9 +69,17 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
     def about(self, key: str) -> None:
         """Record no Event about a failing key: FailedCreate and FailedDelete report the error."""
 
-    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
+    def _owner_changed(self, event: ResourceEvent[ReplicaSetDict]) -> Iterable[str]:
         if event.type == "DELETED":
-            self._facts.pop(meta.uid_of(event.object), None)
+            self._pod_sets.pop(meta.uid_of(event.object), None)
+        return super()._owner_changed(event)
+
+    def _pod_changed(self, event: ResourceEvent[PodDict]) -> Iterable[str]:
+        for pod in (event.object, event.previous):
+            controller = meta.controller_of(pod) if pod is not None else None
+            pods = self._pod_sets.get(controller["uid"]) if controller is not None else None
+            if pods is not None:
+                pods.pod_changed(event.object)
         return super()._pod_changed(event)
 
     # -- reconcile ------------------------------------------------------------------------------
@@ -86,11 +96,12 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
             decision = ReplicaPlan(reason=f"waiting for {count_of(waiting, 'watch event')}")
         elif not meta.is_terminating(replicaset):
             desired = replicaset["spec"]["replicas"]
-            surplus = sum(pod.active for pod in pods) > desired  # only then pods are ranked
+            surplus = pods.counts.active > desired  # only then pods are ranked
             related = self._related_pods(replicaset) if surplus else {}
-            decision = plan(desired, pods, now, related)
-            failures = self._manage_replicas(key, replicaset, decision, pods)
-        self._record(replicaset, pods, decision, failures)
+            facts = pods.facts() if surplus else []
+            decision = plan(desired, facts, now, related, pods.counts)
+            failures = self._manage_replicas(key, replicaset, decision, facts)
+        self._record(replicaset, pods.counts, decision, failures)
         self._write_status(key, replicaset, pods, failures)
         if failures:
             raise failures[0]
@@ -110,23 +121,25 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
 
     # -- reading --------------------------------------------------------------------------------
 
-    def _pods_of(self, replicaset: ReplicaSetDict) -> list[ReplicaPod]:
-        """Adopt and release pods; return the facts of those that the ReplicaSet controls."""
+    def _pods_of(self, replicaset: ReplicaSetDict) -> PodSet:
+        """Adopt and release pods; return those that the ReplicaSet controls."""
         labels = (replicaset["spec"]["template"].get("metadata") or {}).get("labels")
-        facts: list[ReplicaPod] = []
-        changed: list[PodDict] = []
-        for pod in self.pods.by_index("owner", meta.uid_of(replicaset)):
-            cached = self._facts.get(pod["metadata"]["uid"])
-            if cached is not None and cached[0] is pod and cached[1] is labels:
-                facts.append(cached[2])
-            else:
-                changed.append(pod)
-        changed += self.pods.by_index("owner", meta.namespace_of(replicaset))
-        for pod in claim(self.api, replicaset, self.selector(replicaset), changed):
-            fact = facts_of(pod, labels or {}, self.clock.seconds_at)
-            self._facts[meta.uid_of(pod)] = (pod, labels, fact)
-            facts.append(fact)
-        return facts
+        uid = meta.uid_of(replicaset)
+        pods = self._pod_sets.get(uid)
+        if pods is None or pods.labels is not labels:
+            pods = self._pod_sets[uid] = PodSet(labels)
+            for pod in self.pods.by_index("owner", uid):
+                pods.pod_changed(pod)
+        candidates = [pod for pod in pods.take_changed() if self.pods.get(meta.key_of(pod)) is pod]
+        candidates += self.pods.by_index("owner", meta.namespace_of(replicaset))
+        try:
+            claimed = claim(self.api, replicaset, self.selector(replicaset), candidates)
+        except Exception:
+            del self._pod_sets[uid]  # what was taken is not lost: the retry reads all pods again
+            raise
+        for pod in claimed:
+            pods.put(meta.uid_of(pod), facts_of(pod, labels or {}, self.clock.seconds_at))
+        return pods
 
     def _related_pods(self, replicaset: ReplicaSetDict) -> dict[str, int]:
         """Count the active pods on each node, of all ReplicaSets of the same Deployment."""
@@ -135,10 +148,9 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
             return {}
         pods: list[ReplicaPod] = []
         for other in self.owners.by_index("owner", controller["uid"]):
-            for pod in self.pods.by_index("owner", meta.uid_of(other)):
-                cached = self._facts.get(meta.uid_of(pod))
-                if cached is not None:
-                    pods.append(cached[2])
+            related = self._pod_sets.get(meta.uid_of(other))
+            if related is not None:
+                pods += related.facts()
         return pods_on_nodes(pods)
 
     # -- status and decision records ------------------------------------------------------------
@@ -147,13 +159,20 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
         self,
         key: str,
         replicaset: ReplicaSetDict,
-        pods: Sequence[ReplicaPod],
+        pods: PodSet,
         failures: Sequence[Exception],
     ) -> None:
         old, spec, now = replicaset.get("status") or {}, replicaset["spec"], self.clock.now()
         min_ready_seconds = spec.get("minReadySeconds") or 0
         generation = meta.generation_of(replicaset)
-        new = status_of(pods, min_ready_seconds=min_ready_seconds, generation=generation, now=now)
+        facts = pods.facts() if min_ready_seconds else []
+        new = status_of(
+            facts,
+            min_ready_seconds=min_ready_seconds,
+            generation=generation,
+            now=now,
+            counts=pods.counts,
+        )
         conditions = failure_condition(
             old.get("conditions") or (),
             error_message(failures[0]) if failures else "",
@@ -164,22 +183,22 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
             new["conditions"] = conditions
         if new != old:
             self.api.update_status({**replicaset, "status": new})
-        available_at = next_available(pods, min_ready_seconds, now)
+        available_at = next_available(facts, min_ready_seconds, now)
         if available_at is not None:
             self.queue.add_after(key, available_at - now)
 
     def _record(
         self,
         replicaset: ReplicaSetDict,
-        pods: Sequence[ReplicaPod],
+        counts: PodCounts,
         plan: ReplicaPlan,
         failures: Sequence[Exception],
     ) -> None:
         acted = bool(plan.create or plan.delete)
         inputs = {
             "replicas": replicaset["spec"]["replicas"],
-            "active": sum(pod.active for pod in pods),
-            "terminating": sum(pod.terminating for pod in pods),
+            "active": counts.active,
+            "terminating": counts.terminating,
         }
         signature = (plan.reason, *inputs.values())
         if not acted and self.last_signature(replicaset) == signature:

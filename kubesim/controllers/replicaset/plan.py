@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from kubesim.controllers.shared.ranking import RankedPod, rank_for_deletion
 from kubesim.objects.frozen import ReadOnlyDocument
@@ -72,6 +72,54 @@ class ReplicaPod:
         return None if since is None else since + min_ready_seconds
 
 
+class PodCounts(NamedTuple):
+    """How many pods a ReplicaSet controls.
+
+    Attributes:
+        active: neither finished nor terminating.
+        labeled, ready: those of the active ones that have all labels of the template; that are
+            ready.
+        terminating: with a deletionTimestamp.
+    """
+
+    active: int = 0
+    labeled: int = 0
+    ready: int = 0
+    terminating: int = 0
+
+    def plus(self, pod: ReplicaPod) -> PodCounts:
+        """Return the counts with one more pod."""
+        return self._changed(pod, 1)
+
+    def without(self, pod: ReplicaPod) -> PodCounts:
+        """Return the counts without one of the pods."""
+        return self._changed(pod, -1)
+
+    def _changed(self, pod: ReplicaPod, by: int) -> PodCounts:
+        active = by if pod.active else 0
+        return PodCounts(
+            self.active + active,
+            self.labeled + active * pod.fully_labeled,
+            self.ready + active * pod.rank.ready,
+            self.terminating + by * pod.terminating,
+        )
+
+
+NO_PODS = PodCounts()
+
+
+def count_pods(pods: Iterable[ReplicaPod]) -> PodCounts:
+    """Count pods.
+
+    >>> count_pods([ReplicaPod("a", RankedPod("1")), ReplicaPod("b", RankedPod("2"), True)])
+    PodCounts(active=1, labeled=1, ready=1, terminating=1)
+    """
+    counts = NO_PODS
+    for pod in pods:
+        counts = counts.plus(pod)
+    return counts
+
+
 @dataclass(frozen=True, slots=True)
 class ReplicaPlan:
     """What to do in one sync.
@@ -92,24 +140,28 @@ def plan(
     pods: Sequence[ReplicaPod],
     now: float,
     related: Mapping[str, int] | None = None,
+    counts: PodCounts | None = None,
 ) -> ReplicaPlan:
     """Decide how many pods to create, or which to delete.
 
     Args:
         replicas: spec.replicas.
-        pods: the pods that the ReplicaSet controls, in any order.
+        pods: the pods that the ReplicaSet controls, in any order; with `counts` they may be left
+            out unless some are surplus.
         now: in seconds; the ranking measures ages from it.
         related: active pods on each node, of all ReplicaSets with the same controller; empty for a
             ReplicaSet without a controller.
+        counts: of all its pods; None: `pods` are counted.
     """
-    active = [pod for pod in pods if pod.active]
-    missing = replicas - len(active)
+    present = (count_pods(pods) if counts is None else counts).active
+    missing = replicas - present
     if missing > 0:
         create = min(missing, BURST_REPLICAS)
         capped = f", {create} in one sync" if create < missing else ""
-        return ReplicaPlan(create, (), f"{len(active)} of {count_of(replicas, 'pod')}{capped}")
+        return ReplicaPlan(create, (), f"{present} of {count_of(replicas, 'pod')}{capped}")
     if missing == 0:
         return ReplicaPlan(reason="matches spec")
+    active = [pod for pod in pods if pod.active]
     delete = to_delete(active, min(-missing, BURST_REPLICAS), now, related or {})
     return ReplicaPlan(0, delete, f"{count_of(len(active), 'pod')}, {-missing} beyond {replicas}")
 
@@ -138,33 +190,39 @@ def pods_on_nodes(pods: Iterable[ReplicaPod]) -> Counter[str]:
 
 
 def status_of(
-    pods: Sequence[ReplicaPod], *, min_ready_seconds: int, generation: int, now: float
+    pods: Iterable[ReplicaPod],
+    *,
+    min_ready_seconds: int,
+    generation: int,
+    now: float,
+    counts: PodCounts | None = None,
 ) -> ReplicaSetStatusDict:
     """Return the counters of status; those that are zero are omitted, except `replicas`.
 
     Args:
-        pods: the pods that the ReplicaSet controls.
+        pods: the pods that the ReplicaSet controls; with `counts` they are needed only for
+            `min_ready_seconds`.
         min_ready_seconds: seconds that a pod must be ready before it counts as available.
         generation: the observed metadata.generation.
         now: in seconds.
+        counts: of all its pods; None: `pods` are counted.
     """
-    replicas = labeled = ready = available = 0
-    for pod in pods:
-        if not pod.active:
-            continue
-        replicas += 1
-        labeled += pod.fully_labeled
-        if pod.rank.ready:
-            ready += 1
-            available_at = pod.available_from(min_ready_seconds)
-            available += available_at is not None and available_at <= now
+    pods = list(pods)
+    counts = count_pods(pods) if counts is None else counts
+    available = counts.ready
+    if min_ready_seconds:
+        times = [pod.available_from(min_ready_seconds) for pod in pods if pod.active]
+        available = sum(time is not None and time <= now for time in times)
     counters = {
-        "fullyLabeledReplicas": labeled,
-        "readyReplicas": ready,
+        "fullyLabeledReplicas": counts.labeled,
+        "readyReplicas": counts.ready,
         "availableReplicas": available,
         "observedGeneration": generation,
     }
-    status = {"replicas": replicas, **{name: count for name, count in counters.items() if count}}
+    status = {
+        "replicas": counts.active,
+        **{name: count for name, count in counters.items() if count},
+    }
     return cast("ReplicaSetStatusDict", status)
 
 
