@@ -16,6 +16,7 @@ No counterpart in Kubernetes.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -32,6 +33,7 @@ from kubesim.table import Table
 from kubesim.traffic import Poisson, TrafficModel
 
 CHUNK_SECONDS = 200_000.0  # simulated seconds in one task, about a second of work
+CHUNKS_PER_WORKER = 4  # so that a worker that ends early finds more to do
 DETAILS = ("model", "cluster")
 FIGURES = (
     "pod hours",
@@ -209,10 +211,24 @@ def compare(
     ]
     if executor is None:
         return Comparison(tuple(_run(task) for task in tasks), duration)
-    size = max(1, int(CHUNK_SECONDS // duration)) if detail == "model" else 1
+    size = _chunk_size(len(tasks), duration, executor) if detail == "model" else 1
     chunks = [tasks[start : start + size] for start in range(0, len(tasks), size)]
     futures = [executor.submit(_run_all, chunk) for chunk in chunks]
     return Comparison(tuple(run for future in futures for run in future.result()), duration)
+
+
+def _chunk_size(tasks: int, duration: float, executor: Executor) -> int:
+    """Return the number of runs in a chunk: about a second of work, and some for each worker.
+
+    Args:
+        tasks: number of runs.
+        duration: of each run, in simulated seconds.
+        executor: the standard library's pools say how many workers they have; others are taken
+            to have one for each processor.
+    """
+    workers = getattr(executor, "_max_workers", None)
+    shares = CHUNKS_PER_WORKER * (workers if isinstance(workers, int) else os.cpu_count() or 1)
+    return max(1, min(int(CHUNK_SECONDS // duration), tasks // max(1, shares)))
 
 
 def _contender(policy: Contender | PolicySource) -> Contender:

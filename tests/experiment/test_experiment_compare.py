@@ -279,20 +279,33 @@ def test_any_executor_makes_the_same_table() -> None:
         assert compare(*arguments, executor=processes).runs == here.runs
 
 
-def test_short_runs_are_handed_out_together() -> None:
-    """A task has about a second of work: 12 runs of 300 s are one task, of 100,000 s six."""
-    seen: list[int] = []
+@pytest.mark.parametrize(
+    ("workers", "duration", "runs", "sizes"),
+    [
+        (1, 300.0, 12, [3] * 4),  # some for each worker
+        (2, 300.0, 24, [3] * 8),
+        (2, 300.0, 5, [1] * 5),
+        (1, 100_000.0, 12, [2] * 6),  # at most about a second of work
+        (1, 900_000.0, 12, [1] * 12),
+    ],
+)
+def test_short_runs_are_handed_out_together(
+    workers: int, duration: float, runs: int, sizes: list[int]
+) -> None:
+    """A task has about a second of work at most, and each worker gets some tasks."""
+    counts: list[int] = []
 
     class Counting(Backwards):
+        _max_workers = workers
+
         def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-            seen.append(len(args[0]))
+            counts.append(len(args[0]))
             future: Future[Any] = Future()
             future.set_result([])
             return future
 
-    for duration in (300.0, 100_000.0):
-        compare({"a": four}, {"s": steady}, range(12), duration, executor=Counting())
-    assert seen == [12] + [2] * 6
+    compare({"a": four}, {"s": steady}, range(runs), duration, executor=Counting())
+    assert counts == sizes
 
 
 def test_policies_of_one_run_know_nothing_of_another() -> None:
