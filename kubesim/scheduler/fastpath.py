@@ -13,6 +13,10 @@ promises: `filter` and `score` depend on the node at hand and on what pods of on
 common (namespace, labels, owner and spec without the hostname); `normalize`, if it has one, gives a
 node the same score whatever the other nodes' scores are.
 
+The default topology spreading is not local: the score of a node depends on the pods of all nodes.
+But nodes form a few groups that score alike (`PodTopologySpread.domains`); the score of the group
+is added when a pod is placed (`grouped_totals`).
+
 For each class there is a tournament tree over the nodes, in the order in which they are searched.
 Every branch holds how many nodes below it are feasible, the best total, and how many nodes share
 it. The sample of nodes that the plain loop would evaluate (from the round-robin start up to the
@@ -27,9 +31,9 @@ No counterpart in Kubernetes up to 1.34; 1.35 caches the results of a class of p
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.framework.cycle import Cycle
@@ -39,6 +43,9 @@ from kubesim.scheduler.framework.podinfo import class_of
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import PluginFailed
+from kubesim.scheduler.grouped_totals import GroupedTotals, TooManyGroups, best_of, nth_of
+from kubesim.scheduler.plugins.podtopologyspread import PodTopologySpread
+from kubesim.scheduler.plugins.spread_domains import SoftDomains
 from kubesim.scheduler.search import Search, nodes_to_find
 from kubesim.scheduler.totals_tree import INFEASIBLE, TotalsTree
 
@@ -53,11 +60,16 @@ SEEN = 1_000  # classes remembered after their first pod; the second pod builds 
 Local: TypeAlias = Callable[["PodDict", Snapshot], bool]
 
 
-def local_checks(framework: Framework) -> list[Local] | None:
-    """Return the `local` methods to call for each pod; None if a plug-in is never local."""
+def local_checks(framework: Framework, without: object = None) -> list[Local] | None:
+    """Return the `local` methods to call for each pod; None if a plug-in is never local.
+
+    Args:
+        framework: the plug-ins.
+        without: a plug-in that is left out.
+    """
     checks: list[Local] = []
     for enabled in {id(e.plugin): e for e in (*framework.profile, *framework.scores)}.values():
-        if not (enabled.joins("filter") or enabled.joins("score")):
+        if enabled.plugin is without or not (enabled.joins("filter") or enabled.joins("score")):
             continue
         local = getattr(enabled.plugin, "local", False)
         if callable(local):
@@ -84,12 +96,22 @@ class _CachedClass:
     """The tree of a class of pods.
 
     Attributes:
-        tree: the totals of all nodes.
-        position: the position in the cache's log up to which the tree is current.
+        tree: the totals of all nodes, without the spread score.
+        groups: the same by groups of nodes; None: no topology spreading applies.
+        position: the position in the cache's log up to which the trees are current.
     """
 
     tree: TotalsTree
+    groups: GroupedTotals | None = None
     position: int = 0
+
+
+class _SpreadScore(NamedTuple):
+    """PodTopologySpread in a profile."""
+
+    plugin: PodTopologySpread
+    name: str
+    weight: int
 
 
 class FastSearch:
@@ -108,7 +130,9 @@ class FastSearch:
         self._plain = search
         self._cache = cache
         self._least = least_nodes
-        self._checks = local_checks(search.framework)
+        self._spread = spread = _spread_score(search.framework)
+        self._checks = local_checks(search.framework, spread.plugin if spread else None)
+        self._scattered: set[str] = set()  # classes for which nodes form too many groups
         self._classes: OrderedDict[str, _CachedClass] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._leaves: dict[str, int] = {}
@@ -127,12 +151,12 @@ class FastSearch:
             PluginFailed: a plug-in raised or broke the rules.
         """
         try:
-            tree = self._tree(pod, state)
-        except PluginFailed:  # the plain loop may not even reach the node on which it failed
-            tree = None
-        if tree is None or tree.feasible[1] == 0:
+            cached = self._current(pod, state)
+        except PluginFailed:
+            cached = None  # the plain loop may not even reach the node on which a plug-in failed
+        if cached is None or cached.tree.feasible[1] == 0:
             return self._plain.find_node(pod, state, cycle)
-        nodes, search = state.snapshot.nodes, self._plain
+        tree, nodes, search = cached.tree, state.snapshot.nodes, self._plain
         total = len(nodes)
         enough = nodes_to_find(total, search.percentage) if search.framework.scores else 1
         start = search.start % total
@@ -140,12 +164,14 @@ class FastSearch:
         search.advance(start + evaluated, total)
         parts = tree.branches(start, min(start + evaluated, total))
         parts += tree.branches(0, max(0, start + evaluated - total))
-        best = max(tree.best[branch] for branch in parts)
-        ties = sum(tree.ties[branch] for branch in parts if tree.best[branch] == best)
-        draw = search.rng.choice(range(ties)) if ties > 1 else 0
-        winner = nodes[_nth(tree, parts, best, draw)]
-        self.used += 1
         feasible = sum(tree.feasible[branch] for branch in parts)
+        candidates = [(tree, 0)]
+        if cached.groups is not None and self._spread is not None and feasible > 1:
+            candidates = cached.groups.candidates(parts, self._spread.weight)
+        best, ties, winners = best_of(candidates, parts)
+        draw = search.rng.choice(range(ties)) if ties > 1 else 0
+        winner = nodes[nth_of(winners, parts, draw)]
+        self.used += 1
         note = (
             f"{evaluated} of {total} nodes evaluated, {feasible} feasible, by the cached totals of "
             "this class of pods: no table of all nodes is made"
@@ -159,8 +185,8 @@ class FastSearch:
 
     # -- trees ------------------------------------------------------------------------------------
 
-    def _tree(self, pod: PodDict, state: CycleState) -> TotalsTree | None:
-        """Return the up-to-date tree of the pod's class; None if the plain loop is needed."""
+    def _current(self, pod: PodDict, state: CycleState) -> _CachedClass | None:
+        """Return the up-to-date trees of the pod's class; None if the plain loop is needed."""
         search, snapshot = self._plain, state.snapshot
         if len(snapshot) < self._least or len(search.nominator):
             return None
@@ -168,12 +194,20 @@ class FastSearch:
             return None
         if self._checks is None or not all(local(pod, snapshot) for local in self._checks):
             return None
+        domains: SoftDomains | None = None
+        if self._spread is not None and not self._spread.plugin.local(pod, snapshot):
+            domains = self._spread.plugin.domains(pod, snapshot)
+            if domains is None:
+                return None
         if self._epoch != self._cache.epoch:  # nodes changed themselves: clear the cache
             self._classes.clear()
             self._seen.clear()
+            self._scattered.clear()
             self._leaves = {node.name: i for i, node in enumerate(snapshot.nodes)}
             self._epoch = self._cache.epoch
         name = class_of(pod)
+        if name in self._scattered:
+            return None
         cached = self._classes.get(name)
         if cached is None:
             if name not in self._seen:
@@ -186,17 +220,39 @@ class FastSearch:
         evaluate = self._evaluator(pod, state)
         if evaluate is None:
             return None
+        try:
+            return self._update(name, cached, snapshot, evaluate, domains)
+        except TooManyGroups:
+            self._classes.pop(name, None)
+            self._scattered.add(name)
+            return None
+
+    def _update(
+        self,
+        name: str,
+        cached: _CachedClass | None,
+        snapshot: Snapshot,
+        evaluate: Callable[[NodeInfo], int],
+        domains: SoftDomains | None,
+    ) -> _CachedClass:
+        """Evaluate the nodes that changed since the last pod of the class; at first all nodes."""
+        position = self._cache.position()
         changed = None if cached is None else self._cache.changed_since(cached.position)
-        if cached is None or changed is None:
-            cached = _CachedClass(TotalsTree.of([evaluate(node) for node in snapshot.nodes]))
+        if cached is None or changed is None or not _same(cached.groups, domains):
+            self._classes.pop(name, None)
+            cached = _build(snapshot.nodes, evaluate, domains)
             self._classes[name] = cached
             while len(self._classes) > CLASSES:
                 self._classes.popitem(last=False)
         else:
-            for node in changed:
-                cached.tree.set(self._leaves[node], evaluate(snapshot[node]))
-        cached.position = self._cache.position()
-        return cached.tree
+            for node_name in changed:
+                leaf, node = self._leaves[node_name], snapshot[node_name]
+                total = evaluate(node)
+                cached.tree.set(leaf, total)
+                if cached.groups is not None:
+                    cached.groups.set(leaf, node, total)
+        cached.position = position
+        return cached
 
     def _evaluator(self, pod: PodDict, state: CycleState) -> Callable[[NodeInfo], int] | None:
         """Return a function from a node to its total or INFEASIBLE.
@@ -214,6 +270,8 @@ class FastSearch:
             return framework.total_of_one(pod, node, state)
 
         framework.pre_score(pod, (), state)
+        if self._spread is not None:
+            state.skip_score.add(self._spread.name)  # the groups add it
         return evaluate
 
 
@@ -228,11 +286,24 @@ def _evaluated(tree: TotalsTree, start: int, total: int, enough: int) -> int:
     return total - start + tree.nth_feasible(enough - behind - 1) + 1
 
 
-def _nth(tree: TotalsTree, parts: list[int], best: int, n: int) -> int:
-    """Return the n-th leaf with the best total, in the order in which nodes are evaluated."""
-    for branch in parts:
-        if tree.best[branch] == best:
-            if n < tree.ties[branch]:
-                return tree.nth_best(branch, best, n)
-            n -= tree.ties[branch]
-    raise IndexError(n)
+def _spread_score(framework: Framework) -> _SpreadScore | None:
+    """Return the plug-in whose scores are those of groups of nodes; None: there is none."""
+    for enabled in framework.scores:
+        plugin = enabled.plugin
+        if isinstance(plugin, PodTopologySpread) and enabled.joins("score"):
+            return _SpreadScore(plugin, enabled.name, enabled.weight or 1)
+    return None
+
+
+def _same(groups: GroupedTotals | None, domains: SoftDomains | None) -> bool:
+    if groups is None or domains is None:
+        return groups is None and domains is None
+    return groups.domains.same_as(domains)
+
+
+def _build(
+    nodes: Sequence[NodeInfo], evaluate: Callable[[NodeInfo], int], domains: SoftDomains | None
+) -> _CachedClass:
+    totals = [evaluate(node) for node in nodes]
+    groups = GroupedTotals(domains, nodes, totals) if domains is not None else None
+    return _CachedClass(TotalsTree.of(totals), groups)

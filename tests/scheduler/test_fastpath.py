@@ -9,7 +9,7 @@ import pytest
 from sched_builders import node, pod
 
 from kubesim import Cluster
-from kubesim.objects.frozen import freeze
+from kubesim.objects.frozen import freeze, thaw
 from kubesim.scheduler import Cycle, CycleState, Framework, NodeInfo, default_profile
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.fastpath import FastSearch, is_local
@@ -75,6 +75,117 @@ def a_pod(rng: Random, name: str, shy: bool) -> Any:
         more = {"affinity": {"podAntiAffinity": rule}, "labels": {"app": "shy"}}
     cpu = rng.choice(("100m", "250m", "500m", "3500m"))
     return freeze(pod(name, cpu, rng.choice(("128Mi", "1Gi")), **more))
+
+
+SETS = [
+    {
+        "kind": "ReplicaSet",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"selector": {"matchLabels": {"app": name}}},
+    }
+    for name in ("web", "api")
+]
+WEB_SERVICE = {
+    "kind": "Service",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {"selector": {"app": "web"}},
+}
+DISK, RACK = "disk", "rack"
+
+
+def an_owned_pod(rng: Random, name: str) -> Any:
+    """Return a pod of a ReplicaSet or a Service, or with constraints of its own."""
+    app = rng.choice(("web", "web", "api"))
+    labels = {"app": app, "tier": rng.choice("xy")} if rng.random() < 0.3 else {"app": app}
+    more: dict[str, Any] = {"labels": labels}
+    kind = rng.randrange(10)
+    if kind < 3:
+        keys = rng.sample(("kubernetes.io/hostname", "topology.kubernetes.io/zone", DISK, RACK), 2)
+        more["topologySpreadConstraints"] = [
+            {
+                "topologyKey": key,
+                "maxSkew": rng.choice((1, 1, 2)),
+                "whenUnsatisfiable": "DoNotSchedule" if rng.random() < 0.1 else "ScheduleAnyway",
+                "labelSelector": {"matchLabels": {"app": app}},
+                "nodeTaintsPolicy": rng.choice(("Honor", "Ignore")),
+            }
+            for key in keys
+        ]
+    elif kind == 3:
+        more["nodeSelector"] = {DISK: "ssd"}
+    new = pod(name, rng.choice(("100m", "250m")), rng.choice(("128Mi", "1Gi")), **more)
+    if kind != 4:
+        new["metadata"]["ownerReferences"] = [
+            {"kind": "ReplicaSet", "name": app, "uid": app, "controller": True, "apiVersion": "v1"}
+        ]
+    return freeze(new)
+
+
+@pytest.mark.parametrize(
+    ("seed", "nodes", "percentage"),
+    [(1, 130, 0), (2, 260, 0), (3, 150, 100), (4, 120, 5), (5, 400, 0), (6, 100, 0), (7, 180, 40)],
+)
+def test_owned_pods_are_spread_alike(seed: int, nodes: int, percentage: int) -> None:
+    """Default and own constraints, missing labels, terminating pods, Services that come and go."""
+    rng = Random(seed)
+    sides = [Side(fast, seed, percentage) for fast in (False, True)]
+    for n in range(nodes):
+        new: Any = thaw(a_node(rng, n))
+        if rng.random() < 0.05:
+            new["metadata"]["labels"].pop("topology.kubernetes.io/zone")
+        if rng.random() < 0.05:
+            new["metadata"]["labels"].pop("kubernetes.io/hostname", None)
+        if rng.random() < 0.8:
+            new["metadata"]["labels"][RACK] = rng.choice(("r1", "r2", ""))
+        for side in sides:
+            side.cache.set_node(freeze(new))
+    placed: dict[str, tuple[Any, str]] = {}
+    for turn in range(260):
+        objects = [*SETS, WEB_SERVICE] if turn % 80 > 40 else SETS
+        for side in sides:
+            side.cache._lister._objects = objects  # type: ignore[attr-defined]
+        incoming = an_owned_pod(rng, f"p{turn}")
+        plain, fast = (side.place(incoming) for side in sides)
+        assert fast == plain, f"pod {turn}"
+        if plain[0] is not None:
+            placed[f"default/p{turn}"] = incoming, plain[0]
+        if placed and rng.random() < 0.2:
+            key = rng.choice(sorted(placed))
+            old, where = placed.pop(key)
+            if rng.random() < 0.5:
+                terminating: Any = thaw(old)
+                terminating["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+                for side in sides:
+                    side.cache.count(freeze(terminating), where)
+            else:
+                for side in sides:
+                    side.cache.release(key)
+        if rng.random() < 0.01:
+            changed = a_node(rng, rng.randrange(nodes))
+            for side in sides:
+                side.cache.set_node(changed)
+    assert sides[1].search.used > 60
+
+
+def test_nodes_in_too_many_groups_are_left_to_the_plain_loop() -> None:
+    """A key with a value for each node makes a group of each node; the decisions stay the same."""
+    sides = [Side(fast, 1, 0) for fast in (False, True)]
+    for n in range(120):
+        new = freeze(node(f"n{n}", labels={RACK: f"r{n}"}))
+        for side in sides:
+            side.cache.set_node(new)
+    own = {
+        "topologyKey": RACK,
+        "maxSkew": 1,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+    }
+    for n in range(20):
+        spread = {"labels": {"app": "web"}, "topologySpreadConstraints": [own]}
+        incoming = freeze(pod(f"p{n}", "100m", "1Mi", **spread))
+        plain, fast = (side.place(incoming) for side in sides)
+        assert plain == fast
+    assert sides[1].search.used == 0
 
 
 @pytest.mark.parametrize(

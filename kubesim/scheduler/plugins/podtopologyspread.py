@@ -27,6 +27,7 @@ from kubesim.scheduler.plugins.spread_counts import (
     default_constraints,
     has_all_keys,
 )
+from kubesim.scheduler.plugins.spread_domains import SoftDomains
 
 if TYPE_CHECKING:
     from kubesim.objects.types import NodeDict, PodDict, TopologySpreadConstraintDict
@@ -86,6 +87,17 @@ class PodTopologySpread:
         return not self._constraints(pod, snapshot, HARD_WHEN) and not self._constraints(
             pod, snapshot, SOFT_WHEN
         )
+
+    def domains(self, pod: PodDict, snapshot: Snapshot) -> SoftDomains | None:
+        """Return the groups of nodes that score alike (see fastpath); None: use all nodes."""
+        if self._constraints(pod, snapshot, HARD_WHEN):
+            return None
+        constraints = self._constraints(pod, snapshot, SOFT_WHEN)
+        if not constraints:
+            return None
+        own = bool((pod.get("spec") or {}).get("topologySpreadConstraints"))
+        namespace = meta.namespace_of(pod)
+        return SoftDomains(pod, namespace, constraints, own or not self._system)
 
     def _constraints(self, pod: PodDict, snapshot: Snapshot, when: str) -> list[Constraint]:
         if (pod.get("spec") or {}).get("topologySpreadConstraints"):
