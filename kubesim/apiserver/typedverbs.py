@@ -38,9 +38,13 @@ class SnapshotVerb(Protocol):
     """Type of `KubeAPI.snapshot`."""
 
     @overload
-    def __call__(self, kind: KindName[D], namespace: str | None = None) -> tuple[list[D], int]: ...
+    def __call__(
+        self, kind: KindName[D], namespace: str | None = None, *, field_selector: str = ""
+    ) -> tuple[list[D], int]: ...
     @overload
-    def __call__(self, kind: str, namespace: str | None = None) -> tuple[list[Document], int]: ...
+    def __call__(
+        self, kind: str, namespace: str | None = None, *, field_selector: str = ""
+    ) -> tuple[list[Document], int]: ...
 
 
 class CreateVerb(Protocol):

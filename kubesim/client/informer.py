@@ -166,7 +166,8 @@ class Informer(Generic[D]):
             return
         if self._watch is not None:
             self._watch.close()
-        objects, revision = self._api.snapshot(self._kind, self._namespace)
+        fields = self._selectors["field_selector"]
+        objects, revision = self._api.snapshot(self._kind, self._namespace, field_selector=fields)
         watch = self._api.watch(
             self._kind_name,
             self._namespace,

@@ -202,6 +202,7 @@ class Store(Protocol):
         *,
         limit: int | None = None,
         start_after: str = "",
+        where: str | None = None,
     ) -> ListResult:
         """Return one consistent snapshot of the keys under a prefix, in ascending order of key.
 
@@ -210,6 +211,7 @@ class Store(Protocol):
             revision: None: now.
             limit: at most so many keys.
             start_after: only keys after this one, for the next page.
+            where: only keys whose indexed field (see `trigger`) has this value; now, without limit.
 
         Raises:
             Compacted, FutureRevision: that revision cannot be read.
@@ -281,7 +283,7 @@ class Store(Protocol):
         """
 
     def trigger(self, prefix: str, path: str) -> None:
-        """Index the changes under a prefix by a field, for watches with `where`; before them."""
+        """Index the keys under a prefix by a field, so that lists and watches may have `where`."""
 
     # -- leases and history ----------------------------------------------------------------------
 

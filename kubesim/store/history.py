@@ -9,9 +9,10 @@ indexedTriggerFunc).
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kubesim.objects.selectors import field_of
+from kubesim.store.base import PUT
 from kubesim.store.records import KeyChange, KeyRevision, revision_of
 
 
@@ -100,7 +101,7 @@ class History:
 
 
 class Trigger:
-    """The kept changes of keys under a prefix, by the value of one field before or after them.
+    """The kept changes of keys under a prefix, and the present keys, by the value of one field.
 
     Each of a hundred kubelets watches the pods of its node. Without an index every change of a pod
     notifies all of them, and 99 discard it. Upstream: indexedTriggerFunc of the watch cache.
@@ -115,17 +116,41 @@ class Trigger:
         self.path = path
         self._fields = path.split(".")
         self._by_value: dict[str, list[KeyChange]] = {}
+        self._present: dict[str, dict[str, KeyRevision]] = {}  # by value, then by key
 
     def add(self, change: KeyChange) -> Sequence[str]:
         """Index the newest change; return the values that it concerns."""
-        values = [self._value_in(change.entry.value)]
-        if change.previous is not None and change.previous is not change.entry:
-            before = self._value_in(change.previous.value)
+        entry, previous = change.entry, change.previous
+        values = [self._value_in(entry.value)]
+        if previous is not None and previous is not entry:
+            before = self._value_in(previous.value)
             if before != values[0]:
                 values.append(before)
+            self._remove(before, entry.key)
+        if change.type == PUT:
+            self._present.setdefault(values[0], {})[entry.key] = entry
         for value in values:
             self._by_value.setdefault(value, []).append(change)
         return values
+
+    def _remove(self, value: str, key: str) -> None:
+        present = self._present.get(value, {})
+        present.pop(key, None)
+        if not present:
+            self._present.pop(value, None)
+
+    def index(self, entries: Iterable[KeyRevision]) -> None:
+        """Index the present keys anew."""
+        self._present = {}
+        for entry in entries:
+            if entry.key.startswith(self.prefix):
+                value = self._value_in(entry.value)
+                self._present.setdefault(value, {})[entry.key] = entry
+
+    def present(self, value: str) -> list[KeyRevision]:
+        """Return the present keys with a value, in ascending order."""
+        entries = self._present.get(value, {})
+        return [entries[key] for key in sorted(entries)]
 
     def _value_in(self, document: object) -> str:
         """Return the indexed field as a string, as `field_of` does; this runs at every write."""

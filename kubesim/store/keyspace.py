@@ -106,6 +106,19 @@ class Keyspace:
             return end - first
         return end - first + sum(key.startswith(prefix) for key in self.samples.latest)
 
+    def present_where(self, prefix: str, value: str) -> list[KeyRevision]:
+        """Return the present keys with a value of the prefix's trigger, in ascending order."""
+        return self._trigger(prefix).present(value)
+
+    def add_trigger(self, prefix: str, path: str) -> None:
+        """Index the keys under a prefix, and their later changes, by a field."""
+        trigger = Trigger(prefix, path)
+        trigger.index(self.entries.values())
+        self.triggers.append(trigger)
+
+    def _trigger(self, prefix: str) -> Trigger:
+        return next(each for each in self.triggers if each.prefix == prefix)
+
     def past(self, prefix: str, revision: int, start_after: str = "") -> list[KeyRevision]:
         """Return the keys at a revision: the present ones with every later change undone.
 
@@ -158,8 +171,7 @@ class Keyspace:
         compacted = self.objects.compacted
         if revision < compacted:
             raise Compacted(revision, compacted)
-        trigger = next(each for each in self.triggers if each.prefix == prefix)
-        return trigger.after(revision, value, at_least)
+        return self._trigger(prefix).after(revision, value, at_least)
 
     def _compacted(self, prefix: str) -> int:
         if prefix.startswith(self.sample_prefix):
@@ -295,6 +307,8 @@ class Keyspace:
         self.entries = {e.key: e for e in entries if not e.key.startswith(self.sample_prefix)}
         self.keys = sorted(self.entries)
         self.quota.load(self.entries.values())
+        for trigger in self.triggers:
+            trigger.index(self.entries.values())
         self.revision = revision
         self.objects.compact(revision)
 

@@ -52,7 +52,6 @@ from kubesim.store.base import (
     SampleWriter,
     TxnResult,
 )
-from kubesim.store.history import Trigger
 from kubesim.store.keyspace import Keyspace
 from kubesim.store.leases import Leases
 from kubesim.store.maintenance import Maintenance
@@ -158,11 +157,12 @@ class EtcdStore:
         *,
         limit: int | None = None,
         start_after: str = "",
+        where: str | None = None,
     ) -> ListResult:
         """Return one consistent snapshot of the keys under a prefix, in ascending order of key.
 
         Args:
-            prefix, revision, limit, start_after: as for `Store.list`.
+            prefix, revision, limit, start_after, where: as for `Store.list`.
 
         Raises:
             Compacted, FutureRevision: that revision cannot be read.
@@ -170,6 +170,8 @@ class EtcdStore:
         space = self._space
         with self._lock:
             self._space.settle()
+            if where is not None:
+                return ListResult(tuple(space.present_where(prefix, where)), space.revision)
             if revision is None or revision == space.revision:
                 revision = space.revision
                 items = space.present(prefix, start_after, None if limit is None else limit + 1)
@@ -277,9 +279,9 @@ class EtcdStore:
     # -- watching -------------------------------------------------------------------------------
 
     def trigger(self, prefix: str, path: str) -> None:
-        """Index the changes under a prefix by a field, for watches with `where`; before them."""
+        """Index the keys under a prefix by a field, so that lists and watches may have `where`."""
         with self._lock:
-            self._space.triggers.append(Trigger(prefix, path))
+            self._space.add_trigger(prefix, path)
 
     def watch(
         self,

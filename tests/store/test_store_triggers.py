@@ -26,6 +26,10 @@ def indexed(**options: Any) -> EtcdStore:
     return store
 
 
+def node_of(document: Any) -> str:
+    return str(document["spec"].get("nodeName", ""))
+
+
 def seen(events: list[Any]) -> list[tuple[int, str, str]]:
     return [(event.revision, event.type, event.kv.key) for event in events]
 
@@ -70,6 +74,9 @@ def test_it_sees_what_a_plain_watch_sees_of_its_value(steps: list[tuple[str, str
             events = narrow[node].poll()
             assert not events or woken[node] > 0
             found[node] += events
+        for each in NODES:
+            present = [kv for kv in store.list(PREFIX).items if node_of(kv.value) == each]
+            assert list(store.list(PREFIX, where=each).items) == present
     everything += plain.poll()
     for node in NODES:
         found[node] += narrow[node].poll()
@@ -128,3 +135,46 @@ def test_a_kubelet_is_not_woken_by_pods_of_other_nodes() -> None:
         )
         events = watch.poll()
     assert next((e.type, e.object["metadata"]["name"]) for e in events) == ("ADDED", "mine")
+
+
+def test_an_index_knows_what_was_there_before() -> None:
+    """Keys that were written before the index, and those of a snapshot."""
+    store = EtcdStore()
+    store.set(f"{PREFIX}a", pod("one"))
+    store.set(f"{PREFIX}b", pod("two"))
+    store.set("/registry/other/c", pod("one"))
+    store.trigger(PREFIX, "spec.nodeName")
+    assert [kv.key for kv in store.list(PREFIX, where="one").items] == [f"{PREFIX}a"]
+    store.set(f"{PREFIX}b", pod("one"))
+    again = EtcdStore.restore(store.snapshot())
+    again.trigger(PREFIX, "spec.nodeName")
+    for each in (store, again):
+        listed = each.list(PREFIX, where="one")
+        assert [kv.key for kv in listed.items] == [f"{PREFIX}a", f"{PREFIX}b"]
+        assert listed.revision == store.revision
+
+
+def test_a_kubelet_lists_the_pods_of_its_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not those of the cluster: a thousand kubelets would list each other's pods."""
+    with Cluster(nodes=6, seed=1, hpa=False) as cluster:
+        container = {"name": "main", "image": "nginx"}
+        for number in range(24):
+            document = {"kind": "Pod", "metadata": {"name": f"p{number}"}}
+            cluster.api.create({**document, "spec": {"containers": [container]}})
+        cluster.sleep(20)
+        listed: list[tuple[str | None, int]] = []
+        real = cluster.store.list
+
+        def spy(prefix: str, revision: int | None = None, **options: Any) -> Any:
+            result = real(prefix, revision, **options)
+            if prefix == PREFIX:
+                listed.append((options.get("where"), len(result.items)))
+            return result
+
+        monkeypatch.setattr(cluster.store, "list", spy)
+        cluster.sleep(1_300)
+        of_nodes = [(where, count) for where, count in listed if where is not None]
+        assert {where for where, _ in of_nodes} - {""} == {f"node-{n}" for n in range(1, 7)}
+        assert max(count for _, count in of_nodes) < 10
+        placed, _ = cluster.api.snapshot("Pod", field_selector="spec.nodeName=node-2")
+        assert {each["spec"]["nodeName"] for each in placed} == {"node-2"}

@@ -91,18 +91,31 @@ class Reader:
 
     # -- lists -----------------------------------------------------------------------------------
 
-    def snapshot(self, kind: str, namespace: str | None = None) -> tuple[Documents, int]:
+    def snapshot(
+        self, kind: str, namespace: str | None = None, *, field_selector: str = ""
+    ) -> tuple[Documents, int]:
         """Return all objects without copies (frozen, shared), and the revision of the snapshot.
 
         Args:
             kind: any name of the kind.
             namespace: None: all namespaces.
+            field_selector: only these objects; one on an indexed field costs nothing for others.
+
+        Raises:
+            BadRequest: a malformed selector.
         """
-        resource = self._core.registry.find(kind)
+        resource, store = self._core.registry.find(kind), self._core.store
+        fields = _selectors(resource, "", field_selector)[1] if field_selector else None
         if resource.compute is not None:
-            return self._compute(resource, namespace), self._core.store.revision
-        result = self._core.store.list(resource.prefix_of(namespace))
-        return [view_of(kv) for kv in result.items], result.revision
+            documents, revision = self._compute(resource, namespace), store.revision
+        else:
+            prefix = resource.prefix_of(namespace)
+            where = _indexed_value(resource, prefix, fields) if fields is not None else None
+            result = store.list(prefix, where=where)
+            documents, revision = [view_of(kv) for kv in result.items], result.revision
+        if fields is not None:
+            documents = [document for document in documents if fields.matches(document)]
+        return documents, revision
 
     def list(
         self,
@@ -275,7 +288,7 @@ class Reader:
         if since == 0:
             initial, since = self.snapshot(kind, namespace)
         # A kubelet is notified only of the pods of its own node.
-        trigger = fields.value_of(resource.trigger_field) if prefix == resource.prefix else None
+        trigger = _indexed_value(resource, prefix, fields)
         store = self._core.store
         watch = open_watch(store.watch, prefix, since, on_ready, resource.resource, trigger)
         return ResourceWatch(watch, labels, fields, resource, initial)
@@ -315,6 +328,17 @@ class Reader:
         )
         watch.mark_initial()
         return watch
+
+
+def _indexed_value(kind: Kind, prefix: str, fields: FieldSelector) -> str | None:
+    """Return the value of the kind's indexed field that a selector asks for; None: no index helps.
+
+    Args:
+        kind: the kind.
+        prefix: of the keys that are read.
+        fields: the selector.
+    """
+    return fields.value_of(kind.trigger_field) if prefix == kind.prefix else None
 
 
 def _list_document(kind: Kind, metadata: Document, items: Documents) -> Document:
