@@ -31,6 +31,7 @@ MODULES = (
     "scheduling",
     "control_plane",
     "whole_cluster",
+    "growth",
     "experiments",
 )
 

@@ -4,7 +4,8 @@ The peer is what one writes first in Python: a few filter and score functions ov
 nodes for every pod. It knows two resources, one taint check and one label check, counts no reasons
 and keeps no state; ours run the whole default profile. Rows with "all nodes" look at every node
 (percentageOfNodesToScore 100), rows with "sampled" as many as kube-scheduler's default; the fast
-path decides exactly as the plain loop of its row does.
+path decides exactly as the plain loop of its row does. Pods of Deployments are spread over zones
+and hosts, as by default; their rows count from the first pod on, the building of trees included.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from random import Random
 from typing import Any, Protocol, TypeVar
 
 from benchmarks.measure import BenchmarkRow, row, take_turns
-from kubesim.objects import Document, freeze
+from kubesim.objects import Document, freeze, thaw
 from kubesim.scheduler import Cycle, CycleState, Framework, default_profile
 from kubesim.scheduler.cache import NodeCache
 from kubesim.scheduler.fastpath import FastSearch
@@ -37,7 +38,13 @@ def nodes_of(count: int) -> list[Document]:
     return [
         {
             "kind": "Node",
-            "metadata": {"name": f"n{n}", "labels": {"kubernetes.io/hostname": f"n{n}"}},
+            "metadata": {
+                "name": f"n{n}",
+                "labels": {
+                    "kubernetes.io/hostname": f"n{n}",
+                    "topology.kubernetes.io/zone": "abc"[n % 3],
+                },
+            },
             "spec": {},
             "status": {
                 "allocatable": {
@@ -64,9 +71,43 @@ def pods_of(count: int) -> list[Any]:
     return pods
 
 
-def ours(nodes: int, percentage: int, fast: bool) -> Callable[[Any], None]:
+def owned_pods_of(count: int) -> list[Any]:
+    """Pods of nine ReplicaSets, in random order."""
+    pods = []
+    for pod in pods_of(count):
+        new: Any = thaw(pod)
+        requests = new["spec"]["containers"][0]["resources"]["requests"]
+        name = f"web-{requests['cpu']}-{requests['memory']}".lower()
+        new["metadata"]["labels"] = {"app": name}
+        new["metadata"]["ownerReferences"] = [
+            {
+                "apiVersion": "apps/v1",
+                "kind": "ReplicaSet",
+                "name": name,
+                "uid": name,
+                "controller": True,
+            }
+        ]
+        pods.append(freeze(new))
+    return pods
+
+
+def replicasets_of(pods: list[Any]) -> list[Document]:
+    """The owners of these pods."""
+    names = {pod["metadata"]["labels"]["app"] for pod in pods if "labels" in pod["metadata"]}
+    return [
+        {
+            "kind": "ReplicaSet",
+            "metadata": {"name": name, "namespace": "default"},
+            "spec": {"selector": {"matchLabels": {"app": name}}},
+        }
+        for name in sorted(names)
+    ]
+
+
+def ours(nodes: int, percentage: int, fast: bool, owners: list[Document]) -> Callable[[Any], None]:
     """A function that places a pod with kubesim."""
-    cache = NodeCache(DocumentLister())
+    cache = NodeCache(DocumentLister(owners))
     for node in nodes_of(nodes):
         cache.set_node(freeze(node))
     search = Search(Framework(default_profile()), Nominator(), Random(1), percentage)
@@ -177,7 +218,7 @@ def ours_per_second(
     nodes: int, percentage: int, fast: bool, pods: list[Document], warm: int
 ) -> float:
     """Measure kubesim with new nodes."""
-    return per_second(ours(nodes, percentage, fast), pods, warm)
+    return per_second(ours(nodes, percentage, fast, replicasets_of(pods)), pods, warm)
 
 
 def peer_per_second(nodes: int, pods: list[PeerPod]) -> float:
@@ -189,7 +230,7 @@ def run(quick: bool) -> list[BenchmarkRow]:
     """Rows for the driver."""
     rounds = 1 if quick else 3
     rows = []
-    pods = pods_of(MOST_PODS)
+    pods, owned = pods_of(MOST_PODS), owned_pods_of(MOST_PODS)
     rng = Random(1)
     simple: list[PeerPod] = [(*rng.choice(CLASSES), {}) for _ in range(MOST_PODS)]
     warm = 40  # every class was seen twice: the trees are built
@@ -201,6 +242,8 @@ def run(quick: bool) -> list[BenchmarkRow]:
             peer=partial(peer_per_second, nodes, simple),
             sampled_fast=partial(ours_per_second, nodes, 0, True, pods, warm),
             sampled_plain=partial(ours_per_second, nodes, 0, False, pods, 0),
+            owned_fast=partial(ours_per_second, nodes, 0, True, owned, 0),
+            owned_plain=partial(ours_per_second, nodes, 0, False, owned, 0),
         )
         unit, fast = "pods / CPU s", results["fast"]
         what = f"{nodes:,} nodes"
@@ -215,4 +258,8 @@ def run(quick: bool) -> list[BenchmarkRow]:
                 "plain loop",
             )
         )
+        what = f"{what}, sampled, pods of Deployments"
+        owned_fast = results["owned_fast"]
+        rows.append(row(what, unit, owned_fast, results["owned_plain"], "plain loop"))
+        rows.append(row(what, unit, owned_fast, results["peer"], "plug-in loop"))
     return rows
