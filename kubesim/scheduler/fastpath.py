@@ -45,7 +45,7 @@ from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import PluginFailed
 from kubesim.scheduler.grouped_totals import GroupedTotals, TooManyGroups, best_of, nth_of
 from kubesim.scheduler.plugins.podtopologyspread import PodTopologySpread
-from kubesim.scheduler.plugins.spread_domains import SoftDomains
+from kubesim.scheduler.plugins.spread_counts import SoftDomains
 from kubesim.scheduler.search import Search, nodes_to_find
 from kubesim.scheduler.totals_tree import INFEASIBLE, TotalsTree
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
-from kubesim.scheduler.plugins.spread_domains import Counts, Group, SoftDomains
+from kubesim.scheduler.plugins.spread_counts import Counts, Group, SoftDomains
 from kubesim.scheduler.totals_tree import INFEASIBLE, TotalsTree
 
 MOST_GROUPS = 48  # with more of them the plain loop is as fast

@@ -3,21 +3,180 @@
 Keys are in a dictionary for look-ups and in a sorted list for prefixes: updating a key is one
 dictionary step, and a prefix is two binary searches. Samples are in a `SampleLog`.
 
-Source: etcd server/storage/mvcc (index.go, kvstore.go); k8s.io/apiserver/pkg/storage/cacher.
+Source: etcd server/storage/mvcc (index.go, kvstore.go); k8s.io/apiserver/pkg/storage/cacher
+(watch_cache.go, indexedTriggerFunc).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Iterator, Sequence
 
 from kubesim.errors import Compacted, FutureRevision
 from kubesim.objects.frozen import Document
+from kubesim.objects.selectors import field_of
 from kubesim.store.base import DELETE, PUT
-from kubesim.store.history import History, Trigger
 from kubesim.store.quota import SpaceQuota
 from kubesim.store.records import Expand, KeyChange, KeyRevision, plain_sample, revision_of
 from kubesim.store.samplelog import SampleLog, SampleRow
+
+
+class History:
+    """The newest changes of objects, oldest first, at most about `limit` of them.
+
+    A plain list, so that resuming in its middle is a binary search. The front is cut in chunks,
+    between revisions and never inside a transaction.
+
+    Attributes:
+        compacted: changes up to and including this revision are no longer kept.
+        changes: the kept changes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.compacted = 0
+        self.changes: list[KeyChange] = []
+        self._longest = limit + max(1, limit // 4)  # cut back to `limit` when this is reached
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    def append(self, change: KeyChange) -> None:
+        """Add the newest change."""
+        self.changes.append(change)
+        if len(self.changes) >= self._longest:
+            self.compact(revision_of(self.changes[len(self.changes) - self.limit - 1]))
+
+    def compact(self, revision: int) -> None:
+        """Discard the changes up to and including `revision`."""
+        if revision > self.compacted:
+            del self.changes[: self._position(revision)]
+            self.compacted = revision
+
+    def after(
+        self, revision: int, prefix: str = "", at_least: int | None = None
+    ) -> list[KeyChange]:
+        """Return the changes of keys under a prefix after a revision, oldest first.
+
+        A client that resumes far back asks for some hundred changes at a time: only those are
+        walked, however long the rest is.
+
+        Args:
+            revision: of the last change that is left out.
+            prefix: of the keys.
+            at_least: stop after so many, at the end of a transaction; None: all.
+        """
+        first = self._position(revision)
+        if at_least is None:
+            later = self.changes[first:]
+            return [change for change in later if change.entry.key.startswith(prefix)]
+        matching: list[KeyChange] = []
+        for index in range(first, len(self.changes)):
+            change = self.changes[index]
+            if not change.entry.key.startswith(prefix):
+                continue
+            if len(matching) >= at_least and revision_of(matching[-1]) != revision_of(change):
+                break
+            matching.append(change)
+        return matching
+
+    def back_to(self, revision: int) -> Iterator[KeyChange]:
+        """Return the changes after a revision, newest first, to undo them."""
+        return reversed(self.changes[self._position(revision) :])
+
+    def _position(self, revision: int) -> int:
+        """Return the index of the first change after a revision."""
+        changes = self.changes
+        if not changes or revision_of(changes[-1]) <= revision:
+            return len(changes)
+        return bisect_right(changes, revision, key=revision_of)
+
+
+class Trigger:
+    """The kept changes of keys under a prefix, and the present keys, by the value of one field.
+
+    Each of a hundred kubelets watches the pods of its node. Without an index every change of a pod
+    notifies all of them, and 99 discard it. Upstream: indexedTriggerFunc of the watch cache.
+
+    Args:
+        prefix: of the keys.
+        path: of the field, for example ``spec.nodeName``.
+    """
+
+    def __init__(self, prefix: str, path: str) -> None:
+        self.prefix = prefix
+        self.path = path
+        self._fields = path.split(".")
+        self._by_value: dict[str, list[KeyChange]] = {}
+        self._present: dict[str, dict[str, KeyRevision]] = {}  # by value, then by key
+
+    def add(self, change: KeyChange) -> Sequence[str]:
+        """Index the newest change; return the values that it concerns."""
+        entry, previous = change.entry, change.previous
+        values = [self._value_in(entry.value)]
+        if previous is not None and previous is not entry:
+            before = self._value_in(previous.value)
+            if before != values[0]:
+                values.append(before)
+            self._remove(before, entry.key)
+        if change.type == PUT:
+            self._present.setdefault(values[0], {})[entry.key] = entry
+        for value in values:
+            self._by_value.setdefault(value, []).append(change)
+        return values
+
+    def _remove(self, value: str, key: str) -> None:
+        present = self._present.get(value, {})
+        present.pop(key, None)
+        if not present:
+            self._present.pop(value, None)
+
+    def index(self, entries: Iterable[KeyRevision]) -> None:
+        """Index the present keys anew."""
+        self._present = {}
+        for entry in entries:
+            if entry.key.startswith(self.prefix):
+                value = self._value_in(entry.value)
+                self._present.setdefault(value, {})[entry.key] = entry
+
+    def present(self, value: str) -> list[KeyRevision]:
+        """Return the present keys with a value, in ascending order."""
+        entries = self._present.get(value, {})
+        return [entries[key] for key in sorted(entries)]
+
+    def _value_in(self, document: object) -> str:
+        """Return the indexed field as a string, as `field_of` does; this runs at every write."""
+        value = document
+        for field in self._fields:
+            value = value.get(field) if isinstance(value, dict) else None
+        if value is None:
+            return ""
+        return value if isinstance(value, str) else field_of({"value": value}, "value")
+
+    def after(self, revision: int, value: str, at_least: int | None = None) -> list[KeyChange]:
+        """Return the changes that concern a value after a revision, oldest first.
+
+        Args:
+            revision, at_least: as for `History.after`.
+            value: of the field, before or after a change.
+        """
+        changes = self._by_value.get(value, [])
+        if not changes or revision_of(changes[-1]) <= revision:
+            return []
+        first = bisect_right(changes, revision, key=revision_of)
+        if at_least is None or first + at_least >= len(changes):
+            return changes[first:]
+        end = first + max(1, at_least)
+        while end < len(changes) and revision_of(changes[end]) == revision_of(changes[end - 1]):
+            end += 1
+        return changes[first:end]
+
+    def compact(self, revision: int) -> None:
+        """Discard the changes up to and including `revision`."""
+        for value, changes in list(self._by_value.items()):
+            del changes[: bisect_right(changes, revision, key=revision_of)]
+            if not changes:
+                del self._by_value[value]
 
 
 class Keyspace:
@@ -68,13 +227,6 @@ class Keyspace:
             return self.samples.get(key)
         return self.entries.get(key)
 
-    def get_at(self, key: str, revision: int) -> KeyRevision | None:
-        """Return a key's state at a revision."""
-        self.check_readable(key, revision)
-        if key.startswith(self.sample_prefix):
-            return self.samples.past(key, revision).get(key)
-        return self.objects.at(key, revision, self.entries.get(key))
-
     def present(
         self, prefix: str, start_after: str = "", at_most: int | None = None
     ) -> list[KeyRevision]:
@@ -85,10 +237,10 @@ class Keyspace:
         """
         keys, entries = self.keys, self.entries
         start = bisect_left(keys, max(prefix, start_after + "\0" if start_after else ""))
-        with_samples = self._sees_samples(prefix)
+        with_samples = self.sees_samples(prefix)
         if not with_samples and (start == len(keys) or not keys[start].startswith(prefix)):
             return []  # the usual case for quotas, limit ranges and priority classes
-        end = bisect_left(keys, _after(prefix), lo=start) if prefix else len(keys)
+        end = bisect_left(keys, after_prefix(prefix), lo=start) if prefix else len(keys)
         if not with_samples:
             if at_most is not None:
                 end = min(end, start + at_most)
@@ -101,95 +253,26 @@ class Keyspace:
         """Settle the journal; return the number of present keys under a prefix."""
         self.settle()
         first = bisect_left(self.keys, prefix)
-        end = bisect_left(self.keys, _after(prefix), lo=first) if prefix else len(self.keys)
-        if not self._sees_samples(prefix):
-            return end - first
-        return end - first + sum(key.startswith(prefix) for key in self.samples.latest)
+        end = bisect_left(self.keys, after_prefix(prefix), lo=first) if prefix else len(self.keys)
+        samples = self.samples.latest if self.sees_samples(prefix) else ()
+        return end - first + sum(key.startswith(prefix) for key in samples)
 
     def present_where(self, prefix: str, value: str) -> list[KeyRevision]:
         """Return the present keys with a value of the prefix's trigger, in ascending order."""
-        return self._trigger(prefix).present(value)
+        return self.trigger_of(prefix).present(value)
 
     def add_trigger(self, prefix: str, path: str) -> None:
         """Index the keys under a prefix, and their later changes, by a field."""
-        trigger = Trigger(prefix, path)
-        trigger.index(self.entries.values())
-        self.triggers.append(trigger)
+        self.triggers.append(Trigger(prefix, path))
+        self.triggers[-1].index(self.entries.values())
 
-    def _trigger(self, prefix: str) -> Trigger:
+    def trigger_of(self, prefix: str) -> Trigger:
+        """Return the index of the keys under a prefix."""
         return next(each for each in self.triggers if each.prefix == prefix)
 
-    def past(self, prefix: str, revision: int, start_after: str = "") -> list[KeyRevision]:
-        """Return the keys at a revision: the present ones with every later change undone.
-
-        Args:
-            prefix, revision, start_after: as for `Store.list`.
-        """
-        self.check_readable(prefix, revision)
-        start = bisect_left(self.keys, prefix)
-        end = bisect_left(self.keys, _after(prefix), lo=start) if prefix else len(self.keys)
-        state = {key: self.entries[key] for key in self.keys[start:end]}
-        for change in self.objects.back_to(revision):
-            key = change.entry.key
-            if key.startswith(prefix):
-                if change.previous is None:
-                    state.pop(key, None)
-                else:
-                    state[key] = change.previous
-        if self._sees_samples(prefix):
-            state |= self.samples.past(prefix, revision)
-        return [state[key] for key in sorted(state) if key > start_after]
-
-    def changes_after(
-        self, prefix: str, revision: int, at_least: int | None = None
-    ) -> list[KeyChange]:
-        """Return the changes after a revision, oldest first; raise Compacted if some are gone.
-
-        Args:
-            prefix, revision, at_least: as for `History.after`.
-        """
-        compacted = self._compacted(prefix)
-        if revision < compacted:
-            raise Compacted(revision, compacted)
-        if not self._sees_samples(prefix):
-            return self.objects.after(revision, prefix, at_least)
-        changes = self.samples.changes_after(prefix, revision)
-        if not prefix.startswith(self.sample_prefix):
-            changes += self.objects.after(revision, prefix)
-            changes.sort(key=lambda change: change.entry.mod_revision)
-        return changes
-
-    def changes_where(
-        self, prefix: str, revision: int, value: str, at_least: int | None = None
-    ) -> list[KeyChange]:
-        """Return those of the changes that concern a value of the prefix's trigger.
-
-        Args:
-            prefix, revision, value: return only the changes after the revision.
-            at_least: as for `History.after`.
-        """
-        compacted = self.objects.compacted
-        if revision < compacted:
-            raise Compacted(revision, compacted)
-        return self._trigger(prefix).after(revision, value, at_least)
-
-    def _compacted(self, prefix: str) -> int:
-        if prefix.startswith(self.sample_prefix):
-            return self.samples.compacted
-        if self._sees_samples(prefix):
-            return max(self.objects.compacted, self.samples.compacted)
-        return self.objects.compacted
-
-    def _sees_samples(self, prefix: str) -> bool:
+    def sees_samples(self, prefix: str) -> bool:
+        """Return whether some keys under a prefix may be samples."""
         return prefix.startswith(self.sample_prefix) or self.sample_prefix.startswith(prefix)
-
-    def check_readable(self, prefix: str, revision: int) -> None:
-        """Raise Compacted or FutureRevision if that revision of these keys cannot be read."""
-        if revision > self.revision:
-            raise FutureRevision(revision, self.revision)
-        compacted = self._compacted(prefix)
-        if revision < compacted:
-            raise Compacted(revision, compacted)
 
     # -- writing --------------------------------------------------------------------------------
 
@@ -307,12 +390,10 @@ class Keyspace:
         self.entries = {e.key: e for e in entries if not e.key.startswith(self.sample_prefix)}
         self.keys = sorted(self.entries)
         self.quota.load(self.entries.values())
-        for trigger in self.triggers:
-            trigger.index(self.entries.values())
         self.revision = revision
         self.objects.compact(revision)
 
 
-def _after(prefix: str) -> str:
+def after_prefix(prefix: str) -> str:
     """Return the least string that is greater than every string with this prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)

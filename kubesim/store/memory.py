@@ -55,6 +55,7 @@ from kubesim.store.base import (
 from kubesim.store.keyspace import Keyspace
 from kubesim.store.leases import Leases
 from kubesim.store.maintenance import Maintenance
+from kubesim.store.past import Past
 from kubesim.store.quota import QUOTA_BYTES, SpaceQuota
 from kubesim.store.samples import SampleJournal
 from kubesim.store.watching import ChangeSource, StoreWatch, WatchIndex
@@ -105,6 +106,7 @@ class EtcdStore:
         self._quota = SpaceQuota(quota_bytes, history_bytes)
         samples = sample_history_limit, sample_prefix, sample_document
         self._space = Keyspace(history_limit, *samples, self._quota)
+        self._past = Past(self._space)
         self.maintenance = Maintenance(self._lock, self._space)
         self._leases = Leases()
         self._watches = WatchIndex(sample_prefix)
@@ -148,7 +150,7 @@ class EtcdStore:
             revision = self._space.revision
         with self._lock:
             self._space.settle()
-            return self._space.get_at(key, revision)
+            return self._past.get_at(key, revision)
 
     def list(
         self,
@@ -176,7 +178,7 @@ class EtcdStore:
                 revision = space.revision
                 items = space.present(prefix, start_after, None if limit is None else limit + 1)
             else:
-                items = space.past(prefix, revision, start_after)
+                items = self._past.past(prefix, revision, start_after)
         more = limit is not None and len(items) > limit
         return ListResult(tuple(items[:limit]), revision, more)
 

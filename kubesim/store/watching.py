@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from kubesim.errors import WatchClosed
 from kubesim.store.base import WatchEvent
 from kubesim.store.keyspace import Keyspace
+from kubesim.store.past import Past
 from kubesim.store.records import KeyChange, cut
 
 
@@ -218,6 +219,7 @@ class ChangeSource:
     def __init__(self, lock: threading.Lock, space: Keyspace, watches: WatchIndex) -> None:
         self._lock = lock
         self._space = space
+        self._past = Past(space)
         self._watches = watches
 
     def open(
@@ -235,7 +237,7 @@ class ChangeSource:
         with self._lock:
             self._space.settle()
             start = self._space.revision if since_revision is None else since_revision
-            self._space.check_readable(prefix, start)
+            self._past.check_readable(prefix, start)
             watch = StoreWatch(self, prefix, start, on_ready, where)
             # A watch of the past has events to poll already; others are armed.
             self._watches.add(watch, armed=start == self._space.revision)
@@ -271,8 +273,8 @@ class ChangeSource:
 
     def _changes(self, watch: StoreWatch, at_least: int | None) -> list[KeyChange]:
         if watch.where is None:
-            return self._space.changes_after(watch.prefix, watch.revision, at_least)
-        return self._space.changes_where(watch.prefix, watch.revision, watch.where, at_least)
+            return self._past.changes_after(watch.prefix, watch.revision, at_least)
+        return self._past.changes_where(watch.prefix, watch.revision, watch.where, at_least)
 
 
 def _serial(watch: StoreWatch) -> int:

@@ -107,8 +107,8 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
     "kubesim.scheduler": [
         {"framework", "totals_tree"},
         {"cache", "plugins", "policy", "queue", "search", "volumes"},
-        {"binding", "explain", "fastpath", "loop", "registry"},
-        {"eventhandlers"},
+        {"binding", "explain", "grouped_totals", "loop", "registry"},
+        {"eventhandlers", "fastpath"},
         {"scheduler"},
         {"multi"},
     ],

@@ -21,13 +21,13 @@ from kubesim.scheduler.plugins.spread_counts import (
     SYSTEM_DEFAULTS,
     Constraint,
     SoftCounts,
+    SoftDomains,
     constraints_of,
     count_pods,
     count_soft,
     default_constraints,
     has_all_keys,
 )
-from kubesim.scheduler.plugins.spread_domains import SoftDomains
 
 if TYPE_CHECKING:
     from kubesim.objects.types import NodeDict, PodDict, TopologySpreadConstraintDict
