@@ -92,6 +92,20 @@ def test_the_connection_of_a_stream_that_has_ended_is_used_again(
         assert ask.connection.sock is sock
 
 
+def test_a_full_server_closes_the_connection_of_a_stream_that_has_ended(
+    served: tuple[Cluster, Kube], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes no other's place; the client connects again."""
+    _, ask = served
+    ask.connection.request("GET", f"{MAPS}?watch=1&timeoutSeconds=1")
+    reply = ask.connection.getresponse()
+    monkeypatch.setattr(ask.server.connections, "limit", 0)
+    assert reply.read()
+    assert ask.connection.sock.recv(1) == b""
+    monkeypatch.undo()
+    assert Kube(ask.server)("GET", MAPS).status == 200
+
+
 def test_a_request_that_waits_behind_a_watch_is_answered(served: tuple[Cluster, Kube]) -> None:
     """Also if it came with the request of the watch; a client that wants no more is let go."""
     _, ask = served
