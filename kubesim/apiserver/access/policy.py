@@ -129,5 +129,5 @@ def _object(
     return PolicyObject(kind, namespace, name, freeze(metadata), freeze(content))
 
 
-def _document(each: PolicyObject) -> Document:
+def _document(each: PolicyObject) -> dict[str, object]:
     return {"metadata": {"name": each.name, **each.metadata}, **each.content}
