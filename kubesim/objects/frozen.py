@@ -74,6 +74,8 @@ class FrozenList(list[Any]):
         return (freeze, (thaw(self),))
 
 
+EMPTY = FrozenDict()
+_DICTS: frozenset[type] = frozenset((dict, FrozenDict))
 _ATOMS = frozenset({str, int, float, bool, type(None)})  # values that cannot be changed in place
 
 
@@ -101,8 +103,18 @@ def freeze(value: Any) -> Any:
             if type(key) is not str:
                 raise TypeError(f"a JSON document has string keys only, not {key!r}")
         return FrozenDict(
-            # Most values are strings and whole numbers: no call for those.
-            [(k, v if type(v) is str or type(v) is int else freeze(v)) for k, v in value.items()]
+            # Most values are strings, whole numbers or (in managedFields) empty: no call for them.
+            [
+                (
+                    k,
+                    v
+                    if type(v) is str or type(v) is int
+                    else EMPTY
+                    if not v and type(v) is dict
+                    else freeze(v),
+                )
+                for k, v in value.items()
+            ]
         )
     if isinstance(value, (list, tuple)):
         return FrozenList(map(freeze, value))
@@ -114,7 +126,11 @@ def freeze(value: Any) -> Any:
 def thaw(value: T) -> T:
     """Return a deep copy in plain dicts and lists, which may be changed."""
     if isinstance(value, dict):
-        return {k: v if type(v) in _ATOMS else thaw(v) for k, v in value.items()}  # type: ignore[return-value]  # plain, and equal
+        return {  # type: ignore[return-value]  # plain, and equal
+            # No call for what has no parts: managedFields is full of empty objects.
+            k: v if type(v) in _ATOMS else {} if not v and type(v) in _DICTS else thaw(v)
+            for k, v in value.items()
+        }
     if isinstance(value, list):
         return [v if type(v) in _ATOMS else thaw(v) for v in value]  # type: ignore[return-value]  # plain, and equal
     return value

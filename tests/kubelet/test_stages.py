@@ -84,7 +84,7 @@ def test_the_figures_of_a_stage_are_kept_whole() -> None:
     ("fields", "message"),
     [
         ({"selector": 3}, "selector must be a string"),
-        ({"selector": "app in web"}, "in web"),
+        ({"selector": "app in web"}, "found 'web'"),
         ({"start_seconds": "20"}, "start_seconds must be a number of at least 0, not '20'"),
         ({"run_seconds": -1}, "run_seconds must be a number"),
         ({"fail_share": 5}, "fail_share must be from 0 to 1, not 5"),

@@ -6,7 +6,6 @@ No counterpart in Kubernetes, where the reasons are counted and the scores are l
 from __future__ import annotations
 
 from kubesim.client import RuleStep
-from kubesim.objects.frozen import Document
 from kubesim.quantity import count_of
 from kubesim.scheduler.explain.figures import AttemptFigures
 
@@ -74,7 +73,7 @@ def _filter_step(figures: AttemptFigures) -> RuleStep:
     return RuleStep("filter", inputs, result, SOURCE)
 
 
-def table_rows(figures: AttemptFigures) -> list[Document]:
+def table_rows(figures: AttemptFigures) -> list[dict[str, object]]:
     """Return one row for each node: the plug-in that refused it and why, or all scores.
 
     `scores` holds, for each plug-in, the raw score, the normalized one, and that times the weight.
@@ -83,7 +82,7 @@ def table_rows(figures: AttemptFigures) -> list[Document]:
     position = {node: number for number, node in enumerate(figures.scored)}
     for name in figures.rows:
         status = refused.get(name)
-        row: Document = {"node": name, "feasible": status is None}
+        row: dict[str, object] = {"node": name, "feasible": status is None}
         if status is not None:
             row |= {"plugin": status.plugin, "reasons": list(status.reasons)}
         number = position.get(name)
