@@ -20,8 +20,13 @@ from kubesim.apiserver.kindrules.definitions import (
     validate_columns,
     validate_definition_names,
     validate_definition_options,
+    validate_deprecation,
+    validate_status_root,
+    validate_stored_versions,
     validate_subresources,
 )
+from kubesim.apiserver.kindrules.fieldpaths import validate_selectable_fields
+from kubesim.apiserver.kindrules.openapischemas import check_openapi, warn_of_rules
 from kubesim.apiserver.kindrules.structuralschemas import check_structure
 from kubesim.apiserver.kinds.rules import same_spec_fields, validate_immutable
 from kubesim.apiserver.registry import Kind, KindVersion, ScalePaths, ServerView
@@ -145,33 +150,33 @@ def validate_definition(definition: Document, errors: FieldErrors) -> None:
     versions = errors.items("spec.versions", spec.get("versions"))
     if sum(version.get("storage") is True for _, version in versions) != 1:
         errors.invalid("spec.versions", spec.get("versions"), ONE_STORAGE)
-    version_names: set[str] = set()
+    names_of_versions = [version.get("name") for _, version in versions]
+    if len(set(map(str, names_of_versions))) < len(names_of_versions):
+        rule = "must contain unique version names"
+        errors.invalid("spec.versions", spec.get("versions"), rule)
+    validate_stored_versions(definition, errors)
     for path, version in versions:
-        _validate_version(version, path, version_names, errors)
+        _validate_version(version, path, errors)
 
 
-def _validate_version(version: Document, path: str, names: set[str], errors: FieldErrors) -> None:
-    name = version.get("name")
-    if not name:
-        errors.required(f"{path}.name")
-    elif not valid_dns1035_label(name):
+def _validate_version(version: Document, path: str, errors: FieldErrors) -> None:
+    name = version.get("name") or ""
+    if not valid_dns1035_label(name):
         errors.invalid(f"{path}.name", name, DNS_1035_RULE)
-    if str(name) in names:
-        errors.duplicate(f"{path}.name", name)
-    names.add(str(name))
+    validate_deprecation(version, path, errors)
     schema = errors.mapping(f"{path}.schema", version.get("schema")).get("openAPIV3Schema")
     inside = f"{path}.schema.openAPIV3Schema"
+    before = len(errors.causes)
     if schema is None:
         errors.required(inside, "schemas are required")
-    elif not isinstance(schema, dict):
-        errors.mapping(inside, schema)
-    elif schema.get("type") != "object":
-        errors.invalid(f"{inside}.type", schema.get("type"), "must be object at the root")
     else:
-        before = len(errors.causes)
         check_schema(schema, inside, errors)
-        if len(errors.causes) == before:
-            check_structure(schema, inside, errors)
+    if isinstance(schema, dict) and len(errors.causes) == before:
+        if (version.get("subresources") or {}).get("status") is not None:
+            validate_status_root(schema, inside, errors)
+        check_openapi(schema, inside, errors)
+        check_structure(schema, inside, errors)
+        validate_selectable_fields(version, schema, path, errors)
     validate_columns(version, path, errors)
     validate_subresources(version, path, errors)
 
@@ -285,6 +290,7 @@ DEFINITION = Kind(
     admit=admit_definition,
     validate=validate_definition,
     validate_update=validate_definition_update,
+    warn=warn_of_rules,
     status=False,  # the server sets it, with every write of the definition
 )
 KINDS = (DEFINITION,)

@@ -53,7 +53,7 @@ TYPES = ("array", "boolean", "integer", "number", "object", "string")
 
 
 def check_schema(schema: object, path: str, errors: FieldErrors) -> None:
-    """Validate a schema itself: its types, patterns and parts.
+    """Validate that a schema is one: that each of its parts has the right type.
 
     Args:
         schema: the schema in a definition.
@@ -63,15 +63,13 @@ def check_schema(schema: object, path: str, errors: FieldErrors) -> None:
     if not isinstance(schema, dict):
         errors.mapping(path, schema)
         return
-    if schema.get("type") is not None and schema["type"] not in TYPES:
-        errors.not_supported(f"{path}.type", schema["type"], TYPES)
-    if not schema.get("type") and not any(str(key).startswith("x-kubernetes-") for key in schema):
-        errors.required(f"{path}.type", "must not be empty for specified object fields")
-    _check_pattern(schema.get("pattern"), f"{path}.pattern", errors)
+    for field in ("type", "pattern", "format"):
+        if schema.get(field) is not None and not isinstance(schema[field], str):
+            errors.invalid(f"{path}.{field}", schema[field], "must be a string")
     for name, part in errors.mapping(f"{path}.properties", schema.get("properties")).items():
         check_schema(part, f"{path}.properties[{name}]", errors)
-    for field in ("items", "additionalProperties"):
-        if schema.get(field) is not None and not isinstance(schema[field], bool):
+    for field, others in (("items", list), ("additionalProperties", bool), ("not", bool)):
+        if schema.get(field) is not None and not isinstance(schema[field], others):
             check_schema(schema[field], f"{path}.{field}", errors)
     for field, type_ in (("required", list), ("enum", list)):
         if schema.get(field) is not None and not isinstance(schema[field], type_):
@@ -80,17 +78,21 @@ def check_schema(schema: object, path: str, errors: FieldErrors) -> None:
         if isinstance(schema.get(field), (str, list, dict)):
             errors.invalid(f"{path}.{field}", schema[field], "must be a number")
     for field in ("allOf", "anyOf", "oneOf"):
-        errors.items(f"{path}.{field}", schema.get(field))
+        for place, part in errors.items(f"{path}.{field}", schema.get(field)):
+            check_schema(part, place, errors)
 
 
-def _check_pattern(pattern: object, path: str, errors: FieldErrors) -> None:
+def check_pattern(pattern: object, path: str, errors: FieldErrors) -> None:
     """Validate a regular expression of Go; "" and None are none.
+
+    Args:
+        pattern: of a schema.
+        path: its path.
+        errors: receives the violation.
 
     Source: k8s.io/apiextensions-apiserver/pkg/apiserver/schema/validation.go.
     """
     if not isinstance(pattern, str):
-        if pattern is not None:
-            errors.invalid(path, pattern, "must be a string")
         return
     try:
         compile_pattern(pattern)
