@@ -476,3 +476,11 @@ def test_a_version_of_stored_objects_stays(api: KubeAPI) -> None:
     created["spec"]["versions"][0]["name"] = "v2"
     with pytest.raises(Invalid, match="v1 was previously a storage version, and must remain"):
         api.update(created)
+
+
+def test_a_required_field_need_not_be_specified(api: KubeAPI) -> None:
+    """A schema may require a field that it does not have; no object can fulfil it."""
+    api.create(of_root(properties={"spec": {**KEYED, "required": ["k", "other"]}}))
+    foo = {"apiVersion": "example.com/v1", "kind": "Foo", "metadata": {"name": "a"}}
+    with pytest.raises(Invalid, match=r"spec.other: Required value"):
+        api.create({**foo, "spec": {"k": "v", "other": 1}})

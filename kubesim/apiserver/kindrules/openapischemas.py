@@ -43,7 +43,7 @@ ATOMIC_IN_SET = "must be atomic as item of a list with x-kubernetes-list-type=se
 NOT_ALLOWED = "must not be set"
 
 
-class Context(NamedTuple):
+class SchemaPlace(NamedTuple):
     """Where in an object a schema stands.
 
     Attributes:
@@ -65,11 +65,11 @@ def check_openapi(schema: Document, path: str, errors: FieldErrors) -> None:
     """
     if schema.get("nullable"):
         errors.forbidden(f"{path}.nullable", "nullable cannot be true at the root")
-    _check(schema, path, Context(), errors, is_root=True)
+    _check(schema, path, SchemaPlace(), errors, is_root=True)
 
 
 def _check(
-    schema: Document, path: str, context: Context, errors: FieldErrors, *, is_root: bool = False
+    schema: Document, path: str, context: SchemaPlace, errors: FieldErrors, *, is_root: bool = False
 ) -> None:
     """Validate one place, then the places inside of it."""
     _check_place(schema, path, context, errors)
@@ -80,7 +80,7 @@ def _check(
         inner = context
         if (is_root or schema.get(EMBEDDED)) and name in META_FIELDS:
             reason = f"in top-level {name}" if is_root else context.no_defaults
-            inner = Context(reason, in_metadata=True)
+            inner = SchemaPlace(reason, in_metadata=True)
         _check(part, f"{path}.properties[{name}]", inner, errors)
     if isinstance(schema.get("not"), dict):
         _check(schema["not"], f"{path}.not", context, errors)
@@ -97,7 +97,7 @@ def _check(
         _check_rule(schema, rule, place, errors)
 
 
-def _check_place(schema: Document, path: str, context: Context, errors: FieldErrors) -> None:
+def _check_place(schema: Document, path: str, context: SchemaPlace, errors: FieldErrors) -> None:
     kind = schema.get("type")
     if kind and kind not in TYPES:
         errors.not_supported(f"{path}.type", kind, TYPES)
@@ -117,7 +117,7 @@ def _check_place(schema: Document, path: str, context: Context, errors: FieldErr
         errors.forbidden(f"{path}.uniqueItems", QUADRATIC)
 
 
-def _check_further(schema: Document, path: str, context: Context, errors: FieldErrors) -> None:
+def _check_further(schema: Document, path: str, context: SchemaPlace, errors: FieldErrors) -> None:
     further, place = schema.get("additionalProperties"), f"{path}.additionalProperties"
     if further is None:
         return
@@ -127,7 +127,7 @@ def _check_further(schema: Document, path: str, context: Context, errors: FieldE
     if isinstance(further, dict):
         if context.in_metadata:
             reason = "inside additionalProperties applying to object metadata"
-            context = Context(reason, in_metadata=True)
+            context = SchemaPlace(reason, in_metadata=True)
         _check(further, place, context, errors)
 
 

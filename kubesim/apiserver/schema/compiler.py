@@ -178,7 +178,7 @@ class Compiler:
         required: tuple[str, ...] = ()
         if not self._with_rules:
             # A missing number or boolean is its zero value; the kind's rules say whether that does.
-            names = schema.get("required") or ()
+            names = (name for name in schema.get("required") or () if name in parts)
             required = tuple(name for name in names if _has_no_zero(parts[name]))
         return Fields(shapes, plain, required, additional, additional.plain if additional else None)
 
