@@ -20,6 +20,7 @@ from kubesim.objects.wellknown import MAX_INT32
 from kubesim.quantity import Amount
 
 Number = TypeVar("Number", int, Fraction)
+INVALID = "FieldValueInvalid"
 
 
 def fill(holder: Document, field: str, value: object) -> None:
@@ -53,14 +54,14 @@ class FieldErrors:
         """Add the error that a field is missing."""
         self._add(path, "FieldValueRequired", "Required value", detail)
 
-    def invalid(self, path: str, value: object, detail: str) -> None:
+    def invalid(self, path: str, value: object, detail: str, reason: str = INVALID) -> None:
         """Add the error that a value breaks a rule.
 
         Args:
             path, value: of the field.
-            detail: the rule that it breaks.
+            detail, reason: the rule that it breaks, and the kind of rule.
         """
-        self._add(path, "FieldValueInvalid", f"Invalid value: {_shown(value)}", detail)
+        self._add(path, reason, f"Invalid value: {_shown(value)}", detail)
 
     def not_supported(self, path: str, value: object, supported: Iterable[str]) -> None:
         """Add the error that a value is none of the supported ones.

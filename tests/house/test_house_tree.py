@@ -29,7 +29,7 @@ PACKAGES = [source.name for source in PYTHON if source.path.name == "__init__.py
 # own, never from its own row or a row below. Every package that has folders is listed.
 INNER_LAYERS: dict[str, list[set[str]]] = {
     "kubesim.apiserver": [
-        {"audit", "kindversions", "parts", "validation"},
+        {"audit", "kindversions", "parts", "stringformats", "validation"},
         {"options", "podvalidation", "registry"},
         {"core"},
         {"access", "admission", "printers", "schema", "typedverbs"},

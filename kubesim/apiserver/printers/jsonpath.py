@@ -100,6 +100,15 @@ def parse_path(path: str) -> Path:
     return _Scanner(path + "}", 0).steps()
 
 
+def is_path(path: str) -> bool:
+    """Return whether a path can be parsed."""
+    try:
+        parse_path(path)
+    except PathError:
+        return False
+    return True
+
+
 class _Scanner:
     """Reads one path up to its closing brace.
 

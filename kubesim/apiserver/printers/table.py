@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import takewhile
 from math import isfinite
 from typing import TypeAlias
 
@@ -27,7 +28,7 @@ from kubesim.apiserver.printers.ages import UNKNOWN, Ages, seconds_until_change
 from kubesim.apiserver.printers.cells import AGE, NAME, Printer, column, part, printer_of
 from kubesim.apiserver.printers.clusterkinds import CLUSTER_KINDS
 from kubesim.apiserver.printers.config import CONFIG
-from kubesim.apiserver.printers.jsonpath import PathError, find_values, parse_path
+from kubesim.apiserver.printers.jsonpath import PathError, find_values, is_path
 from kubesim.apiserver.printers.network import NETWORK
 from kubesim.apiserver.printers.pods import PODS
 from kubesim.apiserver.printers.storage import STORAGE
@@ -57,7 +58,7 @@ CUSTOM = printer_of(AGE._replace(column={**AGE.column, "type": "date"}))
 def columns(kind: Kind) -> list[Document]:
     """Return the columns of a kind: name, type, format, description, priority."""
     if kind.columns:
-        return [dict(NAME), *map(_own_column, _own_columns(kind.columns))]
+        return [dict(NAME), *map(_own_column, _own_columns(kind))]
     return [dict(item) for item in _printer(kind).columns]
 
 
@@ -131,8 +132,7 @@ def _printer(kind: Kind) -> Printer:
 def _cells(kind: Kind, document: Document, ages: Ages) -> list[object]:
     name = (document.get("metadata") or {}).get("name", "")
     if kind.columns:
-        declared = _own_columns(kind.columns)
-        return [name, *(_own_cell(column, document, ages) for column in declared)]
+        return [name, *(_own_cell(each, document, ages) for each in _own_columns(kind))]
     shown = _printer(kind).cells(document, ages)
     return shown if kind.kind in NAMED and not kind.custom else [name, *shown]
 
@@ -140,20 +140,13 @@ def _cells(kind: Kind, document: Document, ages: Ages) -> list[object]:
 # -- columns of custom kinds -----------------------------------------------------------------------
 
 
-def _own_columns(declared: tuple[Document, ...]) -> list[Document]:
-    """Return the declared columns up to the first whose path cannot be parsed.
+def _own_columns(kind: Kind) -> list[Document]:
+    """Return the declared columns of a kind up to the first whose path cannot be parsed.
 
     The path of a definition is only checked to begin with a dot; with a malformed one, the real
     server logs "falling back to default printing" and shows the columns before it.
     """
-    parsed: list[Document] = []
-    for each in declared:
-        try:
-            parse_path(str(each.get("jsonPath", "")))
-        except PathError:
-            break
-        parsed.append(each)
-    return parsed
+    return list(takewhile(lambda each: is_path(str(each.get("jsonPath", ""))), kind.columns))
 
 
 def _own_column(declared: Document) -> Document:

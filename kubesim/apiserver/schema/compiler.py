@@ -144,7 +144,7 @@ class Compiler:
 
     def _whole(self, schema: Schema, owner: str) -> Shape:
         width = str(schema.get("format", "int32"))
-        limit = None if self._with_rules else WIDTHS.get(width, WIDTHS["int32"])
+        limit = WIDTHS.get("int64" if self._with_rules else width, WIDTHS["int32"])
         expected = self._expected(schema, owner, width)
         return Whole(self._messages, expected, self._nullable(schema), limit)
 

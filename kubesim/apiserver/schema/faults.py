@@ -33,8 +33,8 @@ class Fault(NamedTuple):
         path: of the field.
         value: the value of the field, as the message shows it; None of a missing field.
         detail: the message; "" says that the field is missing.
-        reason: ``invalid``, ``required``, ``not_supported``, ``too_long``, ``too_many`` or
-            ``duplicate``.
+        reason: ``invalid``, ``type_invalid``, ``required``, ``not_supported``, ``too_long``,
+            ``too_many`` or ``duplicate``.
         limit: the most that is allowed (``too_long``, ``too_many``).
         allowed: the values that are allowed (``not_supported``).
         go_type: the Go type that the value should have; "": another fault.
@@ -61,6 +61,8 @@ class Fault(NamedTuple):
                 errors.too_many(self.path, self.value, self.limit)
             case "duplicate":
                 errors.duplicate(self.path, self.value)
+            case "type_invalid":
+                errors.invalid(self.path, self.value, self.detail, "FieldValueTypeInvalid")
             case _:
                 errors.invalid(self.path, self.value, self.detail)
 
@@ -126,9 +128,11 @@ def _decoder_message(expected: Expected, value: object, path: str) -> Fault:
 
 
 def _openapi_message(expected: Expected, value: object, path: str) -> Fault:
-    kind = type_of(value)
+    kind, limit = type_of(value), WIDTHS["int64"]
+    if isinstance(value, int) and not -limit <= value < limit:
+        kind = "number"  # Go reads it as one
     detail = f'{path} in body must be of type {expected.type}: "{kind}"'
-    return Fault(path, kind, detail)
+    return Fault(path, kind, detail, reason="type_invalid")
 
 
 DECODER = Messages(_decoder_message, null_is_absent=True)

@@ -11,9 +11,10 @@ import json
 from collections.abc import Callable, Iterator
 
 from kubesim.apiserver.schema.data import Schema
-from kubesim.apiserver.schema.faults import Fault, join, type_of
+from kubesim.apiserver.schema.faults import Fault, join
 from kubesim.apiserver.schema.re2 import compile_pattern
 from kubesim.apiserver.schema.shapes import Shape
+from kubesim.apiserver.stringformats import is_well_formed
 
 Compile = Callable[[Schema], Shape]
 Rule = Callable[[object, str], Iterator[Fault]]
@@ -80,8 +81,10 @@ def rules_of(schema: Schema, compile_part: Compile) -> tuple[Rules, Rules]:
         for keys, make in (
             (("enum",), _enum),
             (("minLength", "maxLength", "pattern"), _string),
+            (("format",), _format),
             (("minimum", "maximum", "multipleOf"), _number),
             (("minItems", "maxItems"), _array),
+            (("x-kubernetes-embedded-resource",), _embedded),
             (("required", "minProperties", "maxProperties"), _object),
         )
         if any(schema.get(key) is not None for key in keys)
@@ -99,13 +102,19 @@ def rules_of(schema: Schema, compile_part: Compile) -> tuple[Rules, Rules]:
 LIST_TYPE = "x-kubernetes-list-type"
 COUNTED: list[tuple[str, Callable[[int], bool], str]] = [
     ("anyOf", lambda n: n > 0, "must validate at least one schema (anyOf)"),
-    ("oneOf", lambda n: n == 1, "must validate one and only one schema (oneOf)"),
+    ("oneOf", lambda n: n == 1, "must validate one and only one schema (oneOf). {}"),
 ]
+NO_PATH = "<nil>"
+"""Where a broken combination is reported: its message has the path, its cause has none."""
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True)
 
 
 def _enum(schema: Schema) -> Rule:
     values: list[object] = schema["enum"]
-    allowed = tuple(value if isinstance(value, str) else json.dumps(value) for value in values)
+    allowed = tuple(value if isinstance(value, str) else _compact(value) for value in values)
 
     def rule(value: object, path: str) -> Iterator[Fault]:
         if value not in values:
@@ -121,12 +130,23 @@ def _string(schema: Schema) -> Rule:
     def rule(value: object, path: str) -> Iterator[Fault]:
         if not isinstance(value, str):
             return
-        if least is not None and len(value) < least:
-            yield Fault(path, value, f"{path} in body should be at least {least} chars long")
-        if most is not None and len(value) > most:
+        if most is not None and len(value) > most:  # the first broken rule alone is reported
             yield Fault(path, value, reason="too_long", limit=most)
-        if matches is not None and not matches(value):
+        elif least is not None and len(value) < least:
+            yield Fault(path, value, f"{path} in body should be at least {least} chars long")
+        elif matches is not None and not matches(value):
             yield Fault(path, value, f"{path} in body should match '{pattern}'")
+
+    return rule
+
+
+def _format(schema: Schema) -> Rule:
+    name, is_string = str(schema["format"]), schema.get("type") in (None, "", "string")
+
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        if is_string and isinstance(value, str) and not is_well_formed(name, value):
+            detail = f"{path} in body must be of type {name}: {json.dumps(value)}"
+            yield Fault(path, value, detail, reason="type_invalid")
 
     return rule
 
@@ -184,6 +204,29 @@ def _object(schema: Schema) -> Rule:
     return rule
 
 
+def _embedded(schema: Schema) -> Rule:
+    """Return the rule that an embedded object says of which kind it is.
+
+    Source: k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta/validation.go.
+    """
+
+    def rule(value: object, path: str) -> Iterator[Fault]:
+        if not isinstance(value, dict):
+            return
+        for field in ("apiVersion", "kind"):
+            text, place = value.get(field), join(path, field)
+            if field not in value:
+                yield Fault(place, None, "must not be empty", reason="required")
+            elif not isinstance(text, str):
+                yield Fault(place, text, "must be a string")
+            elif not text:
+                yield Fault(place, text, "must not be empty")
+            elif field == "apiVersion" and text.count("/") > 1:
+                yield Fault(place, text, f"unexpected GroupVersion string: {text}")
+
+    return rule
+
+
 def _no_duplicates(schema: Schema) -> Rule:
     keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
     is_map = schema[LIST_TYPE] == "map"
@@ -207,16 +250,25 @@ def _no_duplicates(schema: Schema) -> Rule:
 
 def _all_of(parts: list[Shape]) -> Rule:
     def rule(value: object, path: str) -> Iterator[Fault]:
-        for part in parts:
-            yield from part.faults(value, path)
+        faults = [list(part.faults(value, path)) for part in parts]
+        for of_part in faults:
+            yield from of_part
+        if any(faults):
+            none = ". None validated" if all(faults) else ""
+            yield Fault(NO_PATH, "", f'"{path}" must validate all the schemas (allOf){none}')
 
     return rule
 
 
 def _counted(parts: list[Shape], holds: Callable[[int], bool], message: str) -> Rule:
     def rule(value: object, path: str) -> Iterator[Fault]:
-        if not holds(sum(part.fits(value) for part in parts)):
-            yield Fault(path, type_of(value), f'"{path}" {message}')
+        count = sum(part.fits(value) for part in parts)
+        if holds(count):
+            return
+        number = f"Found {count} valid alternatives" if count else "Found none valid"
+        yield Fault(NO_PATH, "", f'"{path}" {message.format(number)}')
+        if not count:  # upstream: the faults of the schema of which most was checked
+            yield from parts[0].faults(value, path)
 
     return rule
 
@@ -224,6 +276,6 @@ def _counted(parts: list[Shape], holds: Callable[[int], bool], message: str) -> 
 def _not(part: Shape) -> Rule:
     def rule(value: object, path: str) -> Iterator[Fault]:
         if part.fits(value):
-            yield Fault(path, type_of(value), f'"{path}" must not validate the schema (not)')
+            yield Fault(NO_PATH, "", f'"{path}" must not validate the schema (not)')
 
     return rule
