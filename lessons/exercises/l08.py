@@ -277,7 +277,7 @@ questions = (
     Question(
         "The server answers 401. What does that mean?",
         {
-            "a": ("it does not know who you are", True, "the token is missing or wrong"),
+            "a": ("it does not know who you are", True, "it does not know the token"),
             "b": (
                 "it knows you, but you have no permission",
                 False,
