@@ -14,7 +14,14 @@ from kubesim.apiserver.schema.structural import unknown_fields
 from kubesim.apiserver.validation import FieldErrors
 from kubesim.clock import NamedStreams, VirtualClock
 from kubesim.cluster import Cluster
-from kubesim.errors import AlreadyExists, Invalid, NotFound, UnsupportedMediaType
+from kubesim.errors import (
+    AlreadyExists,
+    BadRequest,
+    Invalid,
+    MethodNotAllowed,
+    NotFound,
+    UnsupportedMediaType,
+)
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -384,3 +391,54 @@ def test_an_autoscaler_scales_a_custom_kind() -> None:
         cluster.sleep(120)
         assert cluster.api.get("ct", "nightly")["spec"]["replicas"] == 5
         assert cluster.get("ct").columns == ("Namespace", "Name", "Cron")
+
+
+def test_objects_with_finalizers_hold_their_definition(crd_api: KubeAPI) -> None:
+    """The definition is Terminating until the last object is gone; nothing new is created."""
+    for name in ("held", "free"):
+        crd_api.create(a_tab(name))
+    finalizer: dict[str, Any] = {"metadata": {"finalizers": ["example.com/wait"]}}
+    crd_api.patch("ct", "held", finalizer)
+    for _ in range(2):  # a second deletion changes nothing
+        crd_api.delete("crd", "crontabs.example.com")
+    definition = crd_api.get("crd", "crontabs.example.com")
+    assert definition["metadata"]["finalizers"] == ["customresourcecleanup.apiextensions.k8s.io"]
+    condition = definition["status"]["conditions"][-1]
+    assert (condition["type"], condition["status"]) == ("Terminating", "True")
+    assert condition["reason"] == "InstanceDeletionInProgress"
+    assert [tab["metadata"]["name"] for tab in crd_api.list("ct")["items"]] == ["held"]
+    with pytest.raises(MethodNotAllowed, match="create not allowed while custom resource"):
+        crd_api.create(a_tab("late"))
+    crd_api.patch("ct", "held", {"metadata": {"finalizers": None}})
+    for name in ("crontabs.example.com", "other"):
+        with pytest.raises(NotFound):
+            crd_api.get("crd", name)
+    crd_api.create(a_definition())  # nothing is inherited
+    assert crd_api.list("ct")["items"] == []
+    assert "finalizers" not in crd_api.get("crd", "crontabs.example.com")["metadata"]
+
+
+def test_a_restored_server_finishes_a_deletion(crd_api: KubeAPI) -> None:
+    """A definition that was terminating goes with its last object in the next server, too."""
+    crd_api.create(a_tab())
+    crd_api.patch("ct", "nightly", {"metadata": {"finalizers": ["example.com/wait"]}})
+    crd_api.delete("crd", "crontabs.example.com", dry_run=True)
+    assert "deletionTimestamp" not in crd_api.get("ct", "nightly")["metadata"]
+    crd_api.delete("crd", "crontabs.example.com")
+    again = KubeAPI(crd_api.store, VirtualClock(), NamedStreams(0))
+    again.patch("ct", "nightly", {"metadata": {"finalizers": None}})
+    with pytest.raises(NotFound):
+        again.get("crd", "crontabs.example.com")
+
+
+def test_fields_that_a_definition_declares_selectable(api: KubeAPI) -> None:
+    """Lists and watches select by them; other fields are refused."""
+    definition = a_definition()
+    definition["spec"]["versions"][0]["selectableFields"] = [{"jsonPath": ".spec.mode"}]
+    api.create(definition)
+    for name, mode in (("a", "fast"), ("b", "slow")):
+        api.create(a_tab(name, mode=mode))
+    items = api.list("ct", field_selector="spec.mode=fast")["items"]
+    assert [tab["metadata"]["name"] for tab in items] == ["a"]
+    with pytest.raises(BadRequest, match=r"field label not supported: spec\.cron"):
+        api.list("ct", field_selector="spec.cron=x")

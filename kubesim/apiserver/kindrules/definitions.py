@@ -19,6 +19,8 @@ MIXED_CASE = f"may have mixed case, but should otherwise match: {DNS_1035_RULE}"
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 SIMPLE_PATH = "must be a simple json path starting with ."
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""The finalizer of a definition that waits for the last of its objects."""
 STRATEGIES = ("None", "Webhook")
 REVIEW_VERSIONS = ("v1", "v1beta1")
 MAX_WARNING = 256  # bytes

@@ -2,11 +2,11 @@
 
 Once a definition is stored, its kind has all verbs, the defaults and validation of its schema, its
 status and scale subresources, short names, categories and printer columns. When the definition is
-deleted, its objects are deleted, too. In Kubernetes several controllers of the apiextensions server
-do that a moment later; in kubesim it is part of the write, and the conditions are set at once.
+deleted, its objects are deleted, too; those with finalizers hold it. In Kubernetes several
+controllers of the apiextensions server do that a moment later; in kubesim it is part of the write,
+and the conditions are set at once.
 
-Left out: conversion webhooks (versions differ in name only), CEL rules, pruning. Kind names are
-unique in the whole cluster, not only in their group.
+Left out: conversion webhooks (versions differ in name only) and CEL rules.
 
 Source: k8s.io/apiextensions-apiserver: pkg/apis/apiextensions/v1/defaults.go, .../validation,
 pkg/controller/{status,establish,finalizer}, pkg/apiserver/customresource_handler.go.
@@ -38,7 +38,7 @@ from kubesim.apiserver.schema.custom import (
 )
 from kubesim.apiserver.schema.shapes import Shape
 from kubesim.apiserver.validation import SUBDOMAIN_RULE, FieldErrors, fill
-from kubesim.errors import AlreadyExists
+from kubesim.errors import AlreadyExists, MethodNotAllowed
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import (
     name_of,
@@ -237,6 +237,10 @@ def kind_of_definition(definition: Document) -> Kind:
         validate_status=validate_status,
         scale="scale" in parts,
         scale_paths=_scale_paths(parts.get("scale") or {}),
+        admit=_refuse_creation if is_terminating(definition) else None,
+        selectable_fields=tuple(
+            str(field["jsonPath"]).lstrip(".") for field in stored.get("selectableFields") or ()
+        ),
         custom=True,
         schema=schema,
         columns=tuple(stored.get("additionalPrinterColumns") or ()),
@@ -250,6 +254,17 @@ def kind_of_definition(definition: Document) -> Kind:
             if version.get("served")
         ),
     )
+
+
+def is_terminating(definition: Document) -> bool:
+    """Return whether a definition waits for the last of its objects to be removed."""
+    return "deletionTimestamp" in definition["metadata"]
+
+
+def _refuse_creation(_server: ServerView, _new: Document, old: Document | None) -> None:
+    """Refuse new objects of a kind whose definition is being deleted."""
+    if old is None:
+        raise MethodNotAllowed("create not allowed while custom resource definition is terminating")
 
 
 def _schema_of(version: Document) -> Document:

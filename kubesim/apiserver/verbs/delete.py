@@ -12,9 +12,11 @@ pkg/registry/rest/delete.go (BeforeDelete), pkg/registry/core/pod/strategy.go
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver.core import NOT_ALLOWED, Core, at_revision, view_of
+from kubesim.apiserver.kindrules.definitions import CLEANUP
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.verbs.advice import Advice
 from kubesim.apiserver.verbs.propagation import check_policy, finalizers_after
@@ -22,13 +24,14 @@ from kubesim.apiserver.verbs.read import Reader
 from kubesim.apiserver.verbs.write import namespace_finalizers
 from kubesim.errors import BadRequest, Conflict, Forbidden, MethodNotAllowed, NotFound
 from kubesim.objects.frozen import Document, freeze, thaw
-from kubesim.objects.meta import name_of, namespace_of, uid_of
+from kubesim.objects.meta import name_of, namespace_of, set_condition, uid_of
 from kubesim.objects.pods import is_finished, node_of
 from kubesim.objects.wellknown import DEFAULT_NAMESPACE, TERMINATION_GRACE_SECONDS
 
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
 
+DEFINITION = "CustomResourceDefinition.apiextensions.k8s.io"
 PROTECTED_NAMESPACES = ("default", "kube-public", "kube-system")
 
 
@@ -93,7 +96,10 @@ class Deleter:
             if warnings is not None and self._advice.rules:
                 warnings.clear()  # of an attempt that another write came between
                 self._advice.add(resource, kv.value, "DELETE", warnings)
-            marked = self._mark(resource, kv.value, grace_period_seconds, propagation_policy)
+            current = kv.value
+            if resource.qualified_kind == DEFINITION and not dry_run:
+                current = self._empty_kind(current)
+            marked = self._mark(resource, current, grace_period_seconds, propagation_policy)
             if dry_run or marked is kv.value:
                 return thaw(view_of(kv))
             if marked is None:
@@ -177,6 +183,37 @@ class Deleter:
         if kind.qualified_kind == "Namespace" and name in PROTECTED_NAMESPACES:
             message = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
             raise Forbidden(message, kind=kind.plural, name=name)
+
+    # -- custom kinds ------------------------------------------------------------------------------
+
+    def _empty_kind(self, definition: Document) -> Document:
+        """Delete the objects of a custom kind; if some have finalizers, they hold its definition.
+
+        Source: k8s.io/apiextensions-apiserver/pkg/controller/finalizer/crd_finalizer.go.
+        """
+        core, spec = self._core, definition["spec"]
+        kind = core.registry.find(f"{spec['names']['kind']}.{spec['group']}")
+        for kv in core.store.list(kind.prefix).items:
+            with suppress(NotFound):
+                self.delete(kind.qualified_kind, name_of(kv.value), namespace_of(kv.value) or None)
+        metadata = definition["metadata"]
+        finalizers = list(metadata.get("finalizers") or ())
+        if CLEANUP in finalizers or not core.store.list(kind.prefix).items:
+            return definition
+        status = definition.get("status") or {}
+        conditions = set_condition(
+            status.get("conditions") or (),
+            "Terminating",
+            "True",
+            now=core.clock.timestamp(),
+            reason="InstanceDeletionInProgress",
+            message="CustomResource deletion is in progress",
+        )
+        return {
+            **definition,
+            "metadata": {**metadata, "finalizers": [*finalizers, CLEANUP]},
+            "status": {**status, "conditions": conditions},
+        }
 
     # -- marking -----------------------------------------------------------------------------------
 
