@@ -12,7 +12,8 @@ from __future__ import annotations
 from kubesim.apiserver.clusterkinds.apiservices import services_of
 from kubesim.apiserver.core import Core
 from kubesim.apiserver.kindrules.definitions import CLEANUP
-from kubesim.apiserver.kinds.crds import DEFINITION, is_terminating, kind_of_definition
+from kubesim.apiserver.kindrules.servedversions import is_terminating
+from kubesim.apiserver.kinds.crds import DEFINITION, kind_of_definition
 from kubesim.apiserver.registry import Kind
 from kubesim.apiserver.upkeep import Upkeep
 from kubesim.objects.frozen import Document, freeze

@@ -28,7 +28,7 @@ class KindVersion:
         to_stored: converts a document of this version to the stored version; both functions get a
             copy and may change it.
         from_stored: converts a document of the stored version to this one.
-        columns, schema: as of `Kind`.
+        columns, schema, deprecation: as of `Kind`.
     """
 
     version: str
@@ -37,6 +37,7 @@ class KindVersion:
     columns: tuple[Document, ...] = ()
     schema: Document | None = None
     group: str = ""
+    deprecation: str = ""
 
 
 @dataclass(frozen=True)

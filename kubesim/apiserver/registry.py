@@ -91,7 +91,7 @@ class Kind:
         validate_status: reports every broken rule of a status that is written.
         validate_status_update: the same, called with the object before and after: (new, old).
         counts_generation: metadata.generation counts the changes of `counted_field`.
-        counted_field: the part of the object whose changes count.
+        counted_field: the part of the object whose changes count; "": all but the metadata.
         scale: has a scale subresource (spec.replicas, status.replicas).
         read_only: written by the simulator's own paths, not by create and update.
         compute: computes the objects when they are read, instead of the store; they have no watch.
@@ -104,8 +104,7 @@ class Kind:
         versions: further versions in which it is served.
         scale_paths: where the fields of its scale are.
         custom: defined at run time: patched by RFC 7386 and 6902 alone.
-        columns: its own printer columns (`additionalPrinterColumns`).
-        schema: its own OpenAPI schema; None: that of the built-in API types, if any.
+        columns, schema: its own printer columns and OpenAPI schema; None: of the built-in types.
         propagation: the default propagation policy of a deletion: Background, or Orphan (for old
             clients); "": its dependents are not garbage collected.
         prefix: of the keys of its objects in the store.
@@ -195,9 +194,9 @@ class Kind:
         return [(self.group, self.version), *others]
 
     def in_version(self, api_version: str) -> Kind:
-        """Return the kind as a further version describes it; itself for the stored version.
+        """Return the kind with the schema and columns of a further version.
 
-        For schemas and columns: objects are still those of the stored version.
+        Itself for the stored version, of which the objects still are.
         """
         if api_version == self.api_version:
             return self
@@ -210,6 +209,7 @@ class Kind:
             version=other.version,
             schema=other.schema,
             columns=other.columns,
+            deprecation=other.deprecation,
             versions=(),
         )
 

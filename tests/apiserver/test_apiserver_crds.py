@@ -442,3 +442,68 @@ def test_fields_that_a_definition_declares_selectable(api: KubeAPI) -> None:
     assert [tab["metadata"]["name"] for tab in items] == ["a"]
     with pytest.raises(BadRequest, match=r"field label not supported: spec\.cron"):
         api.list("ct", field_selector="spec.cron=x")
+
+
+def test_a_version_that_is_not_served(api: KubeAPI) -> None:
+    """Objects are written and read in the served versions alone, whichever of them is stored."""
+    definition = a_definition()
+    definition["spec"]["versions"][0]["served"] = False
+    stored = api.create(definition)["status"]["storedVersions"]
+    assert stored == ["v1"]
+    with pytest.raises(BadRequest, match="no matches for kind"):
+        api.create(a_tab())
+    created = api.create({**a_tab(), "apiVersion": "example.com/v1beta1"})
+    assert created["apiVersion"] == "example.com/v1beta1"
+    assert api.registry.at("example.com", "v1", "crontabs") is None
+
+
+@pytest.mark.parametrize(
+    ("warning", "others", "expected"),
+    [
+        (
+            None,
+            ["v1", "v2beta1"],
+            "example.com/v1beta1 CronTab is deprecated; use example.com/v1 CronTab",
+        ),
+        (None, ["v1alpha1"], "example.com/v1beta1 CronTab is deprecated"),
+        (
+            None,
+            ["v10", "v2"],
+            "example.com/v1beta1 CronTab is deprecated; use example.com/v10 CronTab",
+        ),
+        ("Use something else", ["v1"], "Use something else"),
+    ],
+)
+def test_deprecated_versions(
+    api: KubeAPI, warning: str | None, others: list[str], expected: str
+) -> None:
+    """Requests for them are warned; the best version that is not deprecated is named."""
+    definition = a_definition()
+    old, template = definition["spec"]["versions"][1], definition["spec"]["versions"][0]
+    old |= {"deprecated": True, **({"deprecationWarning": warning} if warning else {})}
+    better = [{**template, "name": name, "storage": name == others[0]} for name in others]
+    definition["spec"]["versions"] = [*better, old]
+    api.create(definition)
+    kind = api.registry.find("ct")
+    assert kind.in_version("example.com/v1beta1").deprecation == expected
+    assert kind.deprecation == ""
+
+
+def test_all_fields_of_a_custom_object_count_as_a_generation(api: KubeAPI) -> None:
+    """Only its metadata do not, nor its status if that is a subresource."""
+    definition = a_definition()
+    definition["spec"]["versions"] = definition["spec"]["versions"][:1]
+    schema: Any = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    definition["spec"]["versions"][0] |= {"schema": {"openAPIV3Schema": schema}}
+    api.create(definition)
+    api.create({**a_tab(), "data": "a"})
+    generations = [
+        api.patch("ct", "nightly", change)["metadata"]["generation"]
+        for change in ({"data": "b"}, {"metadata": {"labels": {"a": "b"}}}, {"status": {"a": 1}})
+    ]
+    assert generations == [2, 2, 2]
+    definition = api.get("crd", "crontabs.example.com")
+    definition["spec"]["versions"][0]["subresources"] = {}
+    api.update(definition)
+    patched = api.patch("ct", "nightly", {"status": {"a": 1}})
+    assert (patched["metadata"]["generation"], patched["status"]) == (3, {"a": 1})

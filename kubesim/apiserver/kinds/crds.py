@@ -27,18 +27,27 @@ from kubesim.apiserver.kindrules.definitions import (
 )
 from kubesim.apiserver.kindrules.fieldpaths import validate_selectable_fields
 from kubesim.apiserver.kindrules.openapischemas import check_openapi, warn_of_rules
+from kubesim.apiserver.kindrules.servedversions import (
+    deprecation_of,
+    is_terminating,
+    main_version,
+    refuse_creation,
+    scale_paths_of,
+    schema_of,
+    selectable_fields_of,
+    shapes_of,
+    version_of,
+)
 from kubesim.apiserver.kindrules.structuralschemas import check_structure
 from kubesim.apiserver.kinds.rules import same_spec_fields, validate_immutable
-from kubesim.apiserver.registry import Kind, KindVersion, ScalePaths, ServerView
+from kubesim.apiserver.registry import Kind, ServerView
 from kubesim.apiserver.schema.custom import (
     check_schema,
     check_shape,
-    compile_schema,
     fill_defaults,
 )
-from kubesim.apiserver.schema.shapes import Shape
 from kubesim.apiserver.validation import SUBDOMAIN_RULE, FieldErrors, fill
-from kubesim.errors import AlreadyExists, MethodNotAllowed
+from kubesim.errors import AlreadyExists
 from kubesim.objects.frozen import Document
 from kubesim.objects.meta import (
     name_of,
@@ -202,12 +211,12 @@ def kind_of_definition(definition: Document) -> Kind:
     """Return the kind that a valid definition defines."""
     spec = definition["spec"]
     names = spec["names"]
-    stored = next(version for version in spec["versions"] if version.get("storage"))
-    schema = _schema_of(stored)
+    stored = main_version(spec["versions"])
+    schema = schema_of(stored)
     parts = stored.get("subresources") or {}
     others = [version for version in spec["versions"] if version is not stored]
 
-    shape, status_shape = _shapes_of(schema)
+    shape, status_shape = shapes_of(schema)
 
     def default(document: Document) -> None:
         fill_defaults(schema, document)
@@ -236,61 +245,15 @@ def kind_of_definition(definition: Document) -> Kind:
         status="status" in parts,
         validate_status=validate_status,
         scale="scale" in parts,
-        scale_paths=_scale_paths(parts.get("scale") or {}),
-        admit=_refuse_creation if is_terminating(definition) else None,
-        selectable_fields=tuple(
-            str(field["jsonPath"]).lstrip(".") for field in stored.get("selectableFields") or ()
-        ),
+        scale_paths=scale_paths_of(parts.get("scale") or {}),
+        admit=refuse_creation if is_terminating(definition) else None,
+        selectable_fields=selectable_fields_of(stored),
         custom=True,
         schema=schema,
         columns=tuple(stored.get("additionalPrinterColumns") or ()),
-        versions=tuple(
-            KindVersion(
-                version["name"],
-                columns=tuple(version.get("additionalPrinterColumns") or ()),
-                schema=_schema_of(version),
-            )
-            for version in others
-            if version.get("served")
-        ),
-    )
-
-
-def is_terminating(definition: Document) -> bool:
-    """Return whether a definition waits for the last of its objects to be removed."""
-    return "deletionTimestamp" in definition["metadata"]
-
-
-def _refuse_creation(_server: ServerView, _new: Document, old: Document | None) -> None:
-    """Refuse new objects of a kind whose definition is being deleted."""
-    if old is None:
-        raise MethodNotAllowed("create not allowed while custom resource definition is terminating")
-
-
-def _schema_of(version: Document) -> Document:
-    schema: Document = version["schema"]["openAPIV3Schema"]
-    return schema
-
-
-def _shapes_of(schema: Document) -> tuple[Shape, Shape | None]:
-    """Return the compiled schema of the object, and of its status if the schema has one."""
-    status = (schema.get("properties") or {}).get("status")
-    shape = compile_schema({**schema, "required": _without_status(schema)})
-    return shape, compile_schema(status) if status else None
-
-
-def _without_status(schema: Document) -> list[str]:
-    return [name for name in schema.get("required") or () if name not in ("status", "metadata")]
-
-
-def _scale_paths(scale: Document) -> ScalePaths:
-    def path(field: str) -> str:
-        return str(scale.get(field) or "").lstrip(".")
-
-    return ScalePaths(
-        path("specReplicasPath") or "spec.replicas",
-        path("statusReplicasPath") or "status.replicas",
-        path("labelSelectorPath"),
+        counted_field="",
+        deprecation=deprecation_of(stored, spec),
+        versions=tuple(version_of(version, spec) for version in others if version.get("served")),
     )
 
 

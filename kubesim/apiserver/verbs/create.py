@@ -312,7 +312,7 @@ class ObjectCreator:
             if ranges:
                 refuse_wrong_types(kind, new)
                 limits.admit_limits(kind, new, ranges)
-        if kind.counts_generation and kind.counted_field in new:
+        if kind.counts_generation and (not kind.counted_field or kind.counted_field in new):
             new["metadata"]["generation"] = 1
         self._path.validate(kind, new)
         if kind.complete is not None:

@@ -96,10 +96,8 @@ class Deleter:
             if warnings is not None and self._advice.rules:
                 warnings.clear()  # of an attempt that another write came between
                 self._advice.add(resource, kv.value, "DELETE", warnings)
-            current = kv.value
-            if resource.qualified_kind == DEFINITION and not dry_run:
-                current = self._empty_kind(current)
-            marked = self._mark(resource, current, grace_period_seconds, propagation_policy)
+            old = kv.value if dry_run else self._without_objects(resource, kv.value)
+            marked = self._mark(resource, old, grace_period_seconds, propagation_policy)
             if dry_run or marked is kv.value:
                 return thaw(view_of(kv))
             if marked is None:
@@ -186,11 +184,13 @@ class Deleter:
 
     # -- custom kinds ------------------------------------------------------------------------------
 
-    def _empty_kind(self, definition: Document) -> Document:
-        """Delete the objects of a custom kind; if some have finalizers, they hold its definition.
+    def _without_objects(self, deleted: Kind, definition: Document) -> Document:
+        """Delete the objects of a definition; those with finalizers hold it. Return it.
 
         Source: k8s.io/apiextensions-apiserver/pkg/controller/finalizer/crd_finalizer.go.
         """
+        if deleted.qualified_kind != DEFINITION:
+            return definition
         core, spec = self._core, definition["spec"]
         kind = core.registry.find(f"{spec['names']['kind']}.{spec['group']}")
         for kv in core.store.list(kind.prefix).items:

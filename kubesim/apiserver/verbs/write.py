@@ -356,6 +356,9 @@ def namespace_finalizers(kind: Kind, document: Document) -> list[str]:
     return list((document.get("spec") or {}).get("finalizers") or ())
 
 
+UNCOUNTED = frozenset(("apiVersion", "kind", "metadata"))
+
+
 def _keep_server_fields(new: Document, old: Document, counted: str) -> None:
     """Keep uid, times and generation, which clients cannot change; one field's changes count."""
     metadata, before = new["metadata"], old["metadata"]
@@ -363,5 +366,6 @@ def _keep_server_fields(new: Document, old: Document, counted: str) -> None:
         metadata.pop(field, None)
         if field in before:
             metadata[field] = before[field]
-    if "generation" in before and new.get(counted) != old.get(counted):
+    parts = (counted,) if counted else (new.keys() | old.keys()) - UNCOUNTED
+    if "generation" in before and any(new.get(part) != old.get(part) for part in parts):
         metadata["generation"] = before["generation"] + 1

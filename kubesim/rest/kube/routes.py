@@ -252,8 +252,8 @@ class KubeRoutes:
         if verb == "patch" and user is not ADMIN:
             self._require_creation(request, target, user)
         response = self._answer(verb, request, target, options)
-        if target.kind.deprecation:
-            add_warning(response, target.kind.deprecation)
+        if deprecation := target.kind.in_version(target.api_version).deprecation:
+            add_warning(response, deprecation)
         return response
 
     def _answer(
