@@ -221,6 +221,15 @@ def ours_per_second(
     return per_second(ours(nodes, percentage, fast, replicasets_of(pods)), pods, warm)
 
 
+def whole_run(nodes: int, pods: list[Document]) -> float:
+    """All pods with the fast path, the building of trees for nine classes included."""
+    place = ours(nodes, 0, True, replicasets_of(pods))
+    start = time.process_time()
+    for pod in pods:
+        place(pod)
+    return len(pods) / (time.process_time() - start)
+
+
 def peer_per_second(nodes: int, pods: list[PeerPod]) -> float:
     """Measure the peer with new nodes."""
     return per_second(peer(nodes), pods, 0)
@@ -242,7 +251,7 @@ def run(quick: bool) -> list[BenchmarkRow]:
             peer=partial(peer_per_second, nodes, simple),
             sampled_fast=partial(ours_per_second, nodes, 0, True, pods, warm),
             sampled_plain=partial(ours_per_second, nodes, 0, False, pods, 0),
-            owned_fast=partial(ours_per_second, nodes, 0, True, owned, 0),
+            owned_fast=partial(whole_run, nodes, owned),
             owned_plain=partial(ours_per_second, nodes, 0, False, owned, 0),
         )
         unit, fast = "pods / CPU s", results["fast"]

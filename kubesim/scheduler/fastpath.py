@@ -31,11 +31,12 @@ No counterpart in Kubernetes up to 1.34; 1.35 caches the results of a class of p
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from kubesim.scheduler.cache import NodeCache
+from kubesim.scheduler.contents import MOST_TOTALS, NodeContents, ignores_names, reads_contents
 from kubesim.scheduler.framework.cycle import Cycle
 from kubesim.scheduler.framework.cycle_state import CycleState
 from kubesim.scheduler.framework.nodeinfo import NodeInfo
@@ -132,6 +133,8 @@ class FastSearch:
         self._least = least_nodes
         self._spread = spread = _spread_score(search.framework)
         self._checks = local_checks(search.framework, spread.plugin if spread else None)
+        self._contents = NodeContents() if reads_contents(search.framework) else None
+        self._totals: dict[str, dict[Hashable, int]] = {}  # class -> contents of a node -> total
         self._scattered: set[str] = set()  # classes for which nodes form too many groups
         self._classes: OrderedDict[str, _CachedClass] = OrderedDict()
         self._seen: OrderedDict[str, None] = OrderedDict()
@@ -203,6 +206,9 @@ class FastSearch:
             self._classes.clear()
             self._seen.clear()
             self._scattered.clear()
+            self._totals.clear()
+            if self._contents is not None:
+                self._contents.clear()
             self._leaves = {node.name: i for i, node in enumerate(snapshot.nodes)}
             self._epoch = self._cache.epoch
         name = class_of(pod)
@@ -220,6 +226,8 @@ class FastSearch:
         evaluate = self._evaluator(pod, state)
         if evaluate is None:
             return None
+        if self._contents is not None and ignores_names(pod):
+            evaluate = self._remembered(name, evaluate, self._contents)
         try:
             return self._update(name, cached, snapshot, evaluate, domains)
         except TooManyGroups:
@@ -253,6 +261,30 @@ class FastSearch:
                     cached.groups.set(leaf, node, total)
         cached.position = position
         return cached
+
+    def _remembered(
+        self, name: str, evaluate: Callable[[NodeInfo], int], contents: NodeContents
+    ) -> Callable[[NodeInfo], int]:
+        """Return the same function; nodes with equal contents are evaluated once.
+
+        Args:
+            name: of the class of pods.
+            evaluate: returns the total of a node.
+            contents: of the nodes.
+        """
+        totals = self._totals.setdefault(name, {})
+        if len(totals) > MOST_TOTALS or len(self._totals) > CLASSES:
+            self._totals.clear()
+            totals = self._totals[name] = {}
+
+        def remembered(node: NodeInfo) -> int:
+            content = contents.of(node)
+            total = totals.get(content)
+            if total is None:
+                total = totals[content] = evaluate(node)
+            return total
+
+        return remembered
 
     def _evaluator(self, pod: PodDict, state: CycleState) -> Callable[[NodeInfo], int] | None:
         """Return a function from a node to its total or INFEASIBLE.

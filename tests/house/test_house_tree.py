@@ -107,7 +107,7 @@ INNER_LAYERS: dict[str, list[set[str]]] = {
     "kubesim.scheduler": [
         {"framework", "totals_tree"},
         {"cache", "plugins", "policy", "queue", "search", "volumes"},
-        {"binding", "explain", "grouped_totals", "loop", "registry"},
+        {"binding", "contents", "explain", "grouped_totals", "loop", "registry"},
         {"eventhandlers", "fastpath"},
         {"scheduler"},
         {"multi"},

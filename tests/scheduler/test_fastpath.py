@@ -167,6 +167,35 @@ def test_owned_pods_are_spread_alike(seed: int, nodes: int, percentage: int) -> 
     assert sides[1].search.used > 60
 
 
+def test_equal_nodes_are_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those with other pods or sizes by themselves; names are asked for where they count."""
+    evaluated: list[str] = []
+    real = Framework.total_of_one
+
+    def total_of_one(self: Framework, pod: Any, node: NodeInfo, state: CycleState) -> int:
+        evaluated.append(node.name)
+        return real(self, pod, node, state)
+
+    monkeypatch.setattr(Framework, "total_of_one", total_of_one)
+    side = Side(fast=True, seed=1, percentage=100)
+    for n in range(150):
+        side.cache.set_node(freeze(node(f"n{n}", cpu="4" if n % 2 else "8", zone="ab"[n % 2])))
+    for n in range(2):
+        side.place(freeze(pod(f"p{n}", "100m", "1Mi")))
+    assert len(evaluated) == 3, "two sizes, and the node with the first pod"
+    evaluated.clear()
+    side.place(freeze(pod("p2", "100m", "1Mi")))
+    assert evaluated == []
+    terms = [
+        {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [name]}]}
+        for name in ("n7", "n8")
+    ]
+    rule = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    for n in range(3):
+        picky = freeze(pod(f"q{n}", "100m", "1Mi", affinity={"nodeAffinity": rule}))
+        assert side.place(picky)[0] in ("n7", "n8")
+
+
 def test_nodes_in_too_many_groups_are_left_to_the_plain_loop() -> None:
     """A key with a value for each node makes a group of each node; the decisions stay the same."""
     sides = [Side(fast, 1, 0) for fast in (False, True)]

@@ -52,6 +52,7 @@ class NodeAffinity:
         rule = added.get(REQUIRED)
         self._added = None if rule is None else list(rule.get("nodeSelectorTerms") or ())
         self._added_preferences = list(added.get(PREFERRED) or ())
+        self.reads_names = bool(added)  # its terms may select nodes by their names
 
     def local(self, pod: PodDict, snapshot: Snapshot) -> bool:
         """Return True without preferences and without pinned node names (see fastpath)."""
