@@ -377,6 +377,20 @@ def test_defaults_reach_any_depth_and_nulls() -> None:
     }
 
 
+def test_a_null_that_is_not_allowed_is_removed(crd_api: KubeAPI) -> None:
+    """A field without a default is as good as absent, so a required one is missing."""
+    created = crd_api.create(a_tab(port=None, mode=None, limits={"a": None, "b": 1}))
+    assert created["spec"] == {
+        "cron": "0 2 * * *",
+        "mode": "slow",
+        "limits": {"b": 1},
+        "replicas": 1,
+    }
+    with pytest.raises(Invalid) as refused:
+        crd_api.create(a_tab("b", cron=None))
+    assert causes(refused) == [("spec.cron", "Required value")]
+
+
 def test_an_autoscaler_scales_a_custom_kind() -> None:
     """The HPA knows nothing of a kind but its scale: paths of its own will do."""
     target = {"apiVersion": "example.com/v1", "kind": "CronTab", "name": "nightly"}

@@ -11,7 +11,7 @@ kept and not evaluated. Fields that the schema does not have are pruned before (
 ('spec.size', 'Invalid value: 0: spec.size in body should be greater than or equal to 1')
 
 Source: k8s.io/kube-openapi/pkg/validation (errors/schema.go has the messages),
-apiextensions-apiserver/pkg/apiserver/{validation,schema/defaulting}.
+apiextensions-apiserver/pkg/apiserver/{validation,schema/defaulting} (algorithm.go, prune.go).
 """
 
 from __future__ import annotations
@@ -28,19 +28,26 @@ from kubesim.objects.frozen import thaw
 
 
 def fill_defaults(schema: Schema, value: object) -> None:
-    """Set each missing field to its default, at any depth; the value is changed in place."""
+    """Set each missing field to its default, at any depth; the value is changed in place.
+
+    A null counts as missing where null is not allowed; without a default, the field is removed.
+    """
     if isinstance(value, dict):
         properties = schema.get("properties") or {}
         for name, part in properties.items():
             missing = name not in value or (value[name] is None and not part.get("nullable"))
             if missing and "default" in part:
                 value[name] = thaw(part["default"])
+            elif missing:
+                value.pop(name, None)
             if name in value:
                 fill_defaults(part, value[name])
         rest = schema.get("additionalProperties")
         if isinstance(rest, dict):
-            for name, item in value.items():
-                if name not in properties:
+            for name, item in list(value.items()):
+                if item is None and not rest.get("nullable"):
+                    del value[name]
+                elif name not in properties:
                     fill_defaults(rest, item)
     elif isinstance(value, list) and isinstance(schema.get("items"), dict):
         for item in value:
