@@ -53,6 +53,7 @@ from kubesim.scheduler.totals_tree import INFEASIBLE, TotalsTree
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
 
+FEASIBLE = 0  # in place of a total that nobody asks for
 LEAST_NODES = 100  # below this, the plain loop is fast and its explanations are complete
 CLASSES = 32  # trees in the cache
 SEEN = 1_000  # classes remembered after their first pod; the second pod builds the tree
@@ -97,8 +98,9 @@ class _CachedClass:
     """The tree of a class of pods.
 
     Attributes:
-        tree: the totals of all nodes, without the spread score.
-        groups: the same by groups of nodes; None: no topology spreading applies.
+        tree: the totals of all nodes; with `groups` FEASIBLE in their place.
+        groups: the totals without the spread score, by groups of nodes; None: no topology
+            spreading applies.
         position: the position in the cache's log up to which the trees are current.
     """
 
@@ -256,8 +258,10 @@ class FastSearch:
             for node_name in changed:
                 leaf, node = self._leaves[node_name], snapshot[node_name]
                 total = evaluate(node)
-                cached.tree.set(leaf, total)
-                if cached.groups is not None:
+                if cached.groups is None:
+                    cached.tree.set(leaf, total)
+                else:
+                    cached.tree.set(leaf, min(total, FEASIBLE))
                     cached.groups.set(leaf, node, total)
         cached.position = position
         return cached
@@ -337,5 +341,7 @@ def _build(
     nodes: Sequence[NodeInfo], evaluate: Callable[[NodeInfo], int], domains: SoftDomains | None
 ) -> _CachedClass:
     totals = [evaluate(node) for node in nodes]
-    groups = GroupedTotals(domains, nodes, totals) if domains is not None else None
-    return _CachedClass(TotalsTree.of(totals), groups)
+    if domains is None:
+        return _CachedClass(TotalsTree.of(totals))
+    groups = GroupedTotals(domains, nodes, totals)
+    return _CachedClass(TotalsTree.of([min(total, FEASIBLE) for total in totals]), groups)
