@@ -308,6 +308,29 @@ def test_a_deprecated_kind_says_so_with_each_request(ask: Kube) -> None:
     assert "Warning" not in ask("GET", "/api/v1/namespaces/default/services").headers
 
 
+def test_a_deprecated_version_of_a_custom_kind_says_so(ask: Kube) -> None:
+    """Requests for it alone are warned, with the version to use."""
+    schema = {"schema": {"openAPIV3Schema": {"type": "object"}}}
+    definition = {
+        "metadata": {"name": "lamps.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Cluster",
+            "names": {"plural": "lamps", "kind": "Lamp"},
+            "versions": [
+                {"name": "v1", "served": True, "storage": True, **schema},
+                {"name": "v1beta1", "served": True, "storage": False, "deprecated": True, **schema},
+            ],
+        },
+    }
+    definitions = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    assert ask("POST", definitions, definition).status == 201
+    warned = ask("GET", "/apis/example.com/v1beta1/lamps").headers["Warning"]
+    text = "example.com/v1beta1 Lamp is deprecated; use example.com/v1 Lamp"
+    assert warned == f'299 - "{text}"'
+    assert "Warning" not in ask("GET", "/apis/example.com/v1/lamps").headers
+
+
 def test_unknown_fields_are_told_of_or_refused(ask: Kube) -> None:
     """Warn is the default and comes in headers, Strict is 400, Ignore is silent."""
     document = {**deployment("web"), "specc": {}}

@@ -252,8 +252,9 @@ class KubeRoutes:
         if verb == "patch" and user is not ADMIN:
             self._require_creation(request, target, user)
         response = self._answer(verb, request, target, options)
-        if deprecation := target.kind.in_version(target.api_version).deprecation:
-            add_warning(response, deprecation)
+        kind = target.kind.in_version(target.api_version) if target.kind.custom else target.kind
+        if kind.deprecation:
+            add_warning(response, kind.deprecation)
         return response
 
     def _answer(
