@@ -146,7 +146,7 @@ def _merge_items(document: list[object], changes: list[Document], place: Place) 
 
 
 def _without_directives(value: object, place: Place) -> object:
-    """Return an item that replaces: nulls and directives in it mean nothing any more."""
+    """Return an item that replaces another, without its nulls and directives."""
     return apply_patch({}, value, place) if isinstance(value, dict) else thaw(value)
 
 
@@ -225,6 +225,6 @@ def _followers(
 
 
 def _item_identity(item: object, place: Place) -> Identity:
-    """Return by what an item of a list is known: its merge key, or itself."""
+    """Return what identifies an item of a list: its merge key, or the item itself."""
     identities = _identities(item, place.keys)
     return identities[0] if identities else ("", _hashable(item))

@@ -52,7 +52,7 @@ class SliceStep(NamedTuple):
 
 
 class FilterStep(NamedTuple):
-    """The items of lists for which a comparison holds; the operator ``exists`` has no right."""
+    """The items of lists for which a comparison holds; the operator ``exists`` has no operand."""
 
     left: tuple[Step, ...]
     operator: str

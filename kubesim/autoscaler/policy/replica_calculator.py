@@ -60,7 +60,7 @@ class Tolerance:
     down: float = 0.1
 
     def holds(self, ratio: float) -> bool:
-        """Whether the ratio is too close to 1 to act on."""
+        """Return whether the ratio is too close to 1 to act on."""
         return (1.0 - self.down) <= ratio <= (1.0 + self.up)
 
     def __str__(self) -> str:
@@ -195,7 +195,7 @@ class PodsTarget:
 def trusts_cpu(
     pod: PodFacts, sample: Sample, now: float, constants: PolicyConstants = DEFAULTS
 ) -> bool:
-    """Whether a pod's CPU sample shows its load, and not its start.
+    """Return whether a pod's CPU sample shows its load, and not its start.
 
     A young pod must not be unready (Ready=False), and the whole window of the sample must lie after
     its condition changed. An older one is trusted unless it is unready and never was ready since it

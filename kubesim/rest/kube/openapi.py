@@ -174,7 +174,7 @@ def _whole(paths: dict[str, Schema], components: dict[str, Schema]) -> Document:
 
 
 def _about(path: str) -> tuple[dict[str, Schema], dict[str, Schema]]:
-    """Return the path at which a document's own place is described, and its components."""
+    """Return the description of a group's own path, and the schemas that it refers to."""
     if path in ABOUT:
         name, about, tag, component = ABOUT[path]
     else:
