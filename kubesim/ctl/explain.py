@@ -104,7 +104,7 @@ def explain(
     reference: str,
     kinds: KindNames,
     proposals: Callable[[str, str], Sequence[ChangeProposal]] | None = None,
-    diagnosis: Callable[[Reference, Decision | None], Decision | None] | None = None,
+    diagnosis: Callable[[Reference, Sequence[Decision]], Decision | None] | None = None,
 ) -> Explanation:
     """Return the decisions about an object, and what holds it up now.
 
@@ -113,7 +113,7 @@ def explain(
         reference: the object, as ``kind/name`` or ``kind/namespace/name``.
         kinds: the registry of the server, for all names of a kind.
         proposals: called with name and namespace of a pod; returns what would let it fit.
-        diagnosis: called with the object and the newest decision; returns what holds it up now.
+        diagnosis: called with the object and its recorded decisions; returns what holds it up now.
 
     Raises:
         BadRequest: the reference has another form.
@@ -124,7 +124,7 @@ def explain(
     decisions = log.of(full)
     state: Decision | None = None
     if diagnosis is not None and target is not None:
-        state = diagnosis(target, decisions[-1] if decisions else None)
+        state = diagnosis(target, decisions)
     if state is not None:
         decisions = [*decisions, state]
     changes: Sequence[ChangeProposal] = ()
@@ -149,7 +149,7 @@ class DiagnosedLog:
         self,
         log: DecisionLog,
         kinds: KindNames,
-        diagnosis: Callable[[Reference, Decision | None], Decision | None],
+        diagnosis: Callable[[Reference, Sequence[Decision]], Decision | None],
     ) -> None:
         self._log = log
         self._kinds = kinds

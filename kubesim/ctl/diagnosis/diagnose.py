@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from kubesim.apiserver import KubeAPI
 from kubesim.client import Decision
 from kubesim.ctl.diagnosis.attachments import unattached_pod
+from kubesim.ctl.diagnosis.containers import crashing_container, half_ended_pod
 from kubesim.ctl.diagnosis.deletion import held_by_finalizers, held_pod
 from kubesim.ctl.diagnosis.facts import ApiObject, Diagnosis, Facts
 from kubesim.ctl.diagnosis.pods import failed_pod, gated_pod
@@ -35,37 +37,40 @@ if TYPE_CHECKING:
 KUBELET = "kubelet"
 
 
-def diagnose(api: KubeAPI, target: Reference, latest: Decision | None) -> Decision | None:
+def diagnose(api: KubeAPI, target: Reference, records: Sequence[Decision]) -> Decision | None:
     """Return what holds an object up now; None if nothing does, or if there is no such object.
 
     Args:
         api: the API server.
         target: the object.
-        latest: the newest recorded decision about it.
+        records: the recorded decisions about it, oldest first.
     """
     obj = api.peek(target.kind, target.name, target.namespace or None)
     if obj is None:
         return None
     facts = Facts(api)
-    recorded = latest is not None and latest.component.startswith(KUBELET)
-    diagnosis = _diagnosis(facts, target.kind, obj, recorded=recorded)
+    diagnosis = _diagnosis(facts, target.kind, obj, records)
     return None if diagnosis is None else diagnosis.decision(obj, facts.now)
 
 
-def _diagnosis(facts: Facts, kind: str, obj: ApiObject, *, recorded: bool) -> Diagnosis | None:
+def _diagnosis(
+    facts: Facts, kind: str, obj: ApiObject, records: Sequence[Decision]
+) -> Diagnosis | None:
     """Return the diagnosis of an object.
 
     Args:
         facts: what there is.
         kind, obj: the object.
-        recorded: the newest decision is the kubelet's, so it says why a pod has failed, or which of
-            its probes fails.
+        records: the recorded decisions about it. If the newest is the kubelet's, it may say why a
+            pod has failed, or which of its probes fails.
     """
     if kind == "Pod":
         pod = cast("PodDict", obj)
         waiting = held_pod(facts, pod) or gated_pod(pod) or unattached_pod(facts, pod)
-        waiting = waiting or unready_pod(facts, pod, recorded=recorded)
-        return waiting or (None if recorded else failed_pod(pod))
+        waiting = waiting or half_ended_pod(pod) or crashing_container(pod, records)
+        newest = records[-1] if records and records[-1].component.startswith(KUBELET) else None
+        waiting = waiting or unready_pod(facts, pod, record=newest)
+        return waiting or (failed_pod(pod) if newest is None else None)
     if meta.is_terminating(obj) and kind != "Namespace":
         return held_by_finalizers(facts, obj)
     if kind == "StatefulSet":

@@ -51,10 +51,10 @@ def failed_pod(pod: PodDict) -> Diagnosis | None:
         *(status.get("initContainerStatuses") or ()),
         *(status.get("containerStatuses") or ()),
     ]
-    broken = [each for each in statuses if _exit_code(each)]
+    broken = [each for each in statuses if exit_code_of(each)]
     if not broken:
         return None
-    steps = tuple(_ended(each) for each in broken)
+    steps = tuple(ended_step(each) for each in broken)
     names = ", ".join(str(each["name"]) for each in broken)
     what = "container" if len(broken) == 1 else "containers"
     policy = str(pod["spec"].get("restartPolicy"))
@@ -63,7 +63,7 @@ def failed_pod(pod: PodDict) -> Diagnosis | None:
         "starts nothing again",
         steps,
         f"exit code of {what} {names}",
-        "; ".join(_way_out(each) for each in broken) + "; a new pod is needed: this one is final",
+        "; ".join(way_out_of(each) for each in broken) + "; a new pod is needed: this one is final",
     )
 
 
@@ -73,17 +73,20 @@ def _terminated(status: ContainerStatusDict) -> tuple[int, str, str]:
     return code, str(ended.get("reason") or ""), str(ended.get("message") or "")
 
 
-def _exit_code(status: ContainerStatusDict) -> int:
+def exit_code_of(status: ContainerStatusDict) -> int:
+    """Return the exit code of a container; 0 if it has not ended."""
     return _terminated(status)[0]
 
 
-def _ended(status: ContainerStatusDict) -> RuleStep:
+def ended_step(status: ContainerStatusDict) -> RuleStep:
+    """Return how a container ended, as a step."""
     code, reason, message = _terminated(status)
     what = f"{reason}: {message}" if message else reason
     return RuleStep(f"container {status['name']}", {"exit_code": code}, what, PHASE)
 
 
-def _way_out(status: ContainerStatusDict) -> str:
+def way_out_of(status: ContainerStatusDict) -> str:
+    """Return what would have let a container end well."""
     name, (_, reason, _message) = status["name"], _terminated(status)
     if reason == "OOMKilled":
         return f"{name} had a higher memory limit, or used less"

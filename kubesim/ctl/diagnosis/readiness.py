@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kubesim.client import RuleStep
+from kubesim.client import Decision, RuleStep
 from kubesim.ctl.diagnosis.facts import Diagnosis, Facts, seconds_text
 from kubesim.objects import meta
 from kubesim.objects.meta import get_condition
@@ -25,13 +25,13 @@ PROBES = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#cont
 GATES = "https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-readiness-gate"
 
 
-def unready_pod(facts: Facts, pod: PodDict, *, recorded: bool) -> Diagnosis | None:
+def unready_pod(facts: Facts, pod: PodDict, *, record: Decision | None) -> Diagnosis | None:
     """Return what a pod on a node waits for before it is ready; None: nothing, or a record says.
 
     Args:
         facts: what there is.
         pod: not terminating.
-        recorded: the newest decision is the kubelet's, so it says which probe fails.
+        record: the kubelet's, if the newest decision is: it may say which probe fails.
     """
     if not node_of(pod) or is_finished(pod) or is_ready(pod):
         return None
@@ -45,8 +45,15 @@ def unready_pod(facts: Facts, pod: PodDict, *, recorded: bool) -> Diagnosis | No
         return None
     for each in statuses:
         if not each.get("ready"):
-            return None if recorded else _probe(facts, _spec_of(pod, each), each)
+            return None if _tells(record, each) else _probe(facts, _spec_of(pod, each), each)
     return _gates(pod)
+
+
+def _tells(record: Decision | None, status: ContainerStatusDict) -> bool:
+    """Whether a record says that a probe of this container fails."""
+    if record is None or not record.binding.endswith(" probe") or record.data.get("failures") == 0:
+        return False
+    return record.verdict.startswith(f"container {status['name']} ")
 
 
 def _spec_of(pod: PodDict, status: ContainerStatusDict) -> ContainerDict:

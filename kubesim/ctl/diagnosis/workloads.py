@@ -1,26 +1,25 @@
 """Workloads that wait for one of their pods: the pod's own trouble, told at the workload.
 
-Source: pkg/controller/statefulset/stateful_set_control.go, pkg/controller/job/job_controller.go,
-https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/.
+Source: pkg/controller/statefulset/stateful_set_control.go, pkg/controller/job/job_controller.go.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kubesim.client import RuleStep
+from kubesim.ctl.diagnosis.containers import half_ended_pod
 from kubesim.ctl.diagnosis.deletion import held_pod
 from kubesim.ctl.diagnosis.facts import Diagnosis, Facts
 from kubesim.objects import meta
-from kubesim.objects.pods import is_finished, phase_of
 from kubesim.objects.wellknown import REVISION_HASH_LABEL
 from kubesim.quantity import count_of
 
 if TYPE_CHECKING:
-    from kubesim.objects.types import DaemonSetDict, JobDict, PodDict, StatefulSetDict
+    from kubesim.objects.types import DaemonSetDict, JobDict, StatefulSetDict
 
-SIDECARS = "https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/"
 STATEFULSET = "https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/"
 UPDATE = f"{STATEFULSET}#partitions"
 ON_DELETE = f"{STATEFULSET}#update-strategies"
@@ -105,39 +104,9 @@ def _updated_on_delete(old: Sequence[str], page: str) -> Diagnosis | None:
 
 
 def waiting_job(facts: Facts, job: JobDict) -> Diagnosis | None:
-    """Return the container that keeps a Job's pod running after the work is done; None: none."""
+    """Return the container that keeps a Job's pod from its end; None: there is none."""
     for pod in sorted(facts.pods_of(job), key=meta.name_of):
-        ended, running = _containers(pod)
-        if not ended or not running or phase_of(pod) != "Running" or is_finished(pod):
-            continue
-        name, rest = meta.name_of(pod), ", ".join(running)
-        what = "container" if len(running) == 1 else "containers"
-        verb = "runs" if len(running) == 1 else "run"
-        return Diagnosis(
-            f"waits for {name}: {', '.join(ended)} has ended with exit code 0, but {what} {rest} "
-            f"still {verb}",
-            (
-                RuleStep(
-                    "containers",
-                    {"ended": ", ".join(ended), "running": rest},
-                    "a pod is over when all of its containers under spec.containers have ended",
-                    SIDECARS,
-                ),
-            ),
-            f"{what} {rest} of {name}",
-            f"{rest} ended, too, or were a sidecar: listed under initContainers with "
-            "restartPolicy: Always, it is stopped when the others have ended",
-        )
+        halfway = half_ended_pod(pod)
+        if halfway is not None:
+            return replace(halfway, verdict=f"waits for {meta.name_of(pod)}: {halfway.verdict}")
     return None
-
-
-def _containers(pod: PodDict) -> tuple[list[str], list[str]]:
-    """Return the main containers that have succeeded, and those that run."""
-    ended, running = [], []
-    for status in (pod.get("status") or {}).get("containerStatuses") or ():
-        state = status.get("state") or {}
-        if (state.get("terminated") or {}).get("exitCode") == 0:
-            ended.append(str(status["name"]))
-        elif "running" in state:
-            running.append(str(status["name"]))
-    return ended, running

@@ -236,7 +236,8 @@ def probe_record(
         verdict = f"container {container} is not {'ready' if result.kind == 'readiness' else 'up'}"
         if result.after:
             verdict = f"container {container} failed an attempt of its {result.kind} probe"
-        change = "the next attempt succeeded"
+        output = result.output.strip() or "nothing (it wrote no output)"
+        change = f"its {result.kind} probe succeeded; the last attempt said: {output}"
     return pod_record(
         now,
         pod,
