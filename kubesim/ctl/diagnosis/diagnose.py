@@ -14,7 +14,7 @@ from kubesim.ctl.diagnosis.facts import ApiObject, Diagnosis, Facts
 from kubesim.ctl.diagnosis.pods import failed_pod, gated_pod
 from kubesim.ctl.diagnosis.readiness import unready_pod
 from kubesim.ctl.diagnosis.services import unanswered_service
-from kubesim.ctl.diagnosis.volumes import released_volume
+from kubesim.ctl.diagnosis.volumes import claim_of_released, released_volume
 from kubesim.ctl.diagnosis.workloads import (
     kept_daemon_pods,
     kept_revisions,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kubesim.objects.types import (
         DaemonSetDict,
         JobDict,
+        PersistentVolumeClaimDict,
         PersistentVolumeDict,
         PodDict,
         ServiceDict,
@@ -80,6 +81,8 @@ def _diagnosis(
         return kept_daemon_pods(cast("DaemonSetDict", obj))
     if kind == "PersistentVolume":
         return released_volume(cast("PersistentVolumeDict", obj))
+    if kind == "PersistentVolumeClaim":
+        return claim_of_released(facts, cast("PersistentVolumeClaimDict", obj))
     if kind == "Job":
         return waiting_job(facts, cast("JobDict", obj))
     if kind == "Service":
