@@ -179,11 +179,14 @@ def _remove_cheapest_pod(trial: TrialChange, short: list[str]) -> bool:
 
 
 def _remove(trial: TrialChange, node: NodeInfo, key: str) -> bool:
+    """Remove a pod; that helps less if the pod's own controller then makes another one."""
+    owner = meta.controller_of(node.pods[key])
     trial.copied(node).remove(key)
-    name = key.removeprefix("default/")
-    return trial.note(
-        f"remove a pod from {node.name} ({name})", 1.0, "pod", pod=key, node=node.name
-    )
+    step, weight = f"remove a pod from {node.name} ({key.removeprefix('default/')})", 1.0
+    if owner is not None and owner == meta.controller_of(trial.pod):
+        step += f", in place of which its {owner['kind']} makes one that waits"
+        weight = 3.0
+    return trial.note(step, weight, "pod", pod=key, node=node.name)
 
 
 # -- node -----------------------------------------------------------------------------------------

@@ -9,13 +9,17 @@ No counterpart in Kubernetes, whose message says what is wrong, but not what wou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from kubesim.objects.frozen import Document, thaw
+from kubesim.objects.wellknown import HOSTNAME_LABEL
 from kubesim.scheduler.explain.remedies import REMEDIES, TrialChange
 from kubesim.scheduler.framework.cycle_state import CycleState
+from kubesim.scheduler.framework.nodeinfo import NodeInfo
+from kubesim.scheduler.framework.podinfo import pod_info
 from kubesim.scheduler.framework.runtime import Framework
 from kubesim.scheduler.framework.snapshot import Snapshot
 from kubesim.scheduler.framework.status import PluginFailed, Status
@@ -28,6 +32,8 @@ MAX_NODES = 100  # nodes to try
 Shape: TypeAlias = tuple[tuple[tuple[str, str], ...], ...]
 """A proposal's changes without the node and the pods that they concern."""
 MAX_PROPOSALS = 5
+NEW_NODE_WEIGHT = 1.5  # more than one pod or label less, and less than a rule
+CONDITION_TAINTS = "node.kubernetes.io/"  # a new node has none of the old one's troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,8 @@ def smallest_changes(
         The smallest changes first; [] if the pod fits already, or if nothing was found.
     """
     names = [node.name for node in snapshot.nodes[:MAX_NODES]]
-    if any(status_on(pod, snapshot, framework, name).ok for name in names):
+    refusals = [status_on(pod, snapshot, framework, name) for name in names]
+    if any(status.ok for status in refusals):
         return []
     proposals: dict[Shape, dict[str, ChangeProposal]] = {}
     for name in names:
@@ -102,9 +109,74 @@ def smallest_changes(
         return (len(proposal.steps), proposal.weight, proposal.node, proposal.steps)
 
     best = [
-        replace(min(group.values(), key=rank), alike=len(group) - 1) for group in proposals.values()
+        replace(min(group.values(), key=rank), alike=len(group) - 1)
+        for shape, group in proposals.items()
+        if not any(_is_part(other, shape) for other in proposals)
     ]
+    if any("anti-affinity" in status.message for status in refusals):
+        best += _with_new_node(pod, snapshot, framework)
     return sorted(best, key=rank)[:limit]
+
+
+def _is_part(shape: Shape, whole: Shape) -> bool:
+    """Whether a proposal needs some of the changes of another one, and no further ones."""
+    return Counter(shape) < Counter(whole)
+
+
+def _with_new_node(pod: PodDict, snapshot: Snapshot, framework: Framework) -> list[ChangeProposal]:
+    """Propose a further node without pods; [] if none like the present ones would do.
+
+    Its name is new. Where that is not enough, so are its labels that the anti-affinity counts by.
+
+    Args:
+        pod: the pod.
+        snapshot: the cluster.
+        framework: the filters.
+    """
+    terms = [
+        term for node in snapshot for key in node.affine for term in node.infos[key].anti_affinity
+    ]
+    terms += pod_info(pod).anti_affinity
+    keys = sorted({term.topology_key for term in terms} - {HOSTNAME_LABEL})
+    for new_keys in ((), *((key,) for key in keys), tuple(keys)):
+        for node in snapshot.nodes[:MAX_NODES]:
+            if not set(new_keys) <= set(node.labels):
+                continue
+            new = _empty_node(node, new_keys)
+            larger = Snapshot([*snapshot.nodes, new], snapshot.world)
+            try:
+                status = status_on(pod, larger, framework, new.name)
+            except PluginFailed:
+                continue
+            if status.ok:
+                step = f"add a node like {node.name}"
+                step += f" with a new value of {' and '.join(new_keys)}" if new_keys else ""
+                change = {"kind": "node", "like": node.name, "labels": list(new_keys)}
+                return [ChangeProposal("", (step,), (change,), NEW_NODE_WEIGHT)]
+    return []
+
+
+def _empty_node(node: NodeInfo, keys: Iterable[str]) -> NodeInfo:
+    """Return a new node like another one: healthy, without pods.
+
+    Args:
+        node: the other one.
+        keys: labels of which it has a new value.
+    """
+    name = f"{node.name}.new"
+    spec = node.node.get("spec") or {}
+    kept = [t for t in node.taints if not str(t.get("key")).startswith(CONDITION_TAINTS)]
+    return NodeInfo(
+        {
+            **node.node,
+            "metadata": {
+                **node.node["metadata"],
+                "name": name,
+                "labels": {**node.labels, **dict.fromkeys((HOSTNAME_LABEL, *keys), name)},
+            },
+            "spec": {**spec, "unschedulable": False, "taints": kept},
+        }
+    )
 
 
 def status_on(pod: PodDict, snapshot: Snapshot, framework: Framework, name: str) -> Status:
