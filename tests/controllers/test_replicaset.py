@@ -370,7 +370,7 @@ def test_the_counts_are_those_of_all_pods(cluster: Cluster, seed: int) -> None:
     api.create(replicaset(replicas=4))
     for step in range(40):
         pods = pods_of(cluster)
-        action = random.choice(("label", "delete", "orphan", "scale", "template", "fail"))
+        action = random.choice(("label", "delete", "orphan", "scale", "template", "fail", "disown"))
         if action == "orphan":
             orphan = {"name": f"orphan-{step}", "labels": {"app": "web"}}
             container = {"name": "main", "image": "nginx"}
@@ -386,6 +386,8 @@ def test_the_counts_are_those_of_all_pods(cluster: Cluster, seed: int) -> None:
                 api.delete("Pod", name, grace_period_seconds=random.choice((0, 5)))
             elif action == "label":
                 api.patch("Pod", name, {"metadata": {"labels": {"app": "other"}}})
+            elif action == "disown":
+                api.patch("Pod", name, {"metadata": {"ownerReferences": None}})
             else:
                 api.patch("Pod", name, {"spec": {"activeDeadlineSeconds": 1}})
         cluster.sleep(random.choice((0, 0.5, 3)))
@@ -445,3 +447,16 @@ def test_a_claim_that_fails_is_made_up_for(
     assert failures == []
     assert cluster.api.get("ReplicaSet", "web")["status"]["readyReplicas"] == 3
     assert len(pods_of(cluster)) == 3
+
+
+def test_a_pod_without_its_owner_is_adopted_again_and_counted_once(cluster: Cluster) -> None:
+    """It is both a changed pod and an orphan."""
+    cluster.api.create(replicaset(replicas=3))
+    cluster.sleep(10)
+    names = sorted(pod["metadata"]["name"] for pod in pods_of(cluster))
+    for name in names:
+        cluster.api.patch("Pod", name, {"metadata": {"ownerReferences": None}})
+        cluster.sleep(20)
+    assert sorted(pod["metadata"]["name"] for pod in pods_of(cluster)) == names
+    assert events(cluster, "SuccessfulDelete") == []
+    assert cluster.api.get("ReplicaSet", "web")["status"]["readyReplicas"] == 3

@@ -131,7 +131,10 @@ class ReplicaSetController(PodOwner["ReplicaSetDict"]):
             for pod in self.pods.by_index("owner", uid):
                 pods.pod_changed(pod)
         candidates = [pod for pod in pods.take_changed() if self.pods.get(meta.key_of(pod)) is pod]
-        candidates += self.pods.by_index("owner", meta.namespace_of(replicaset))
+        # A pod that was just released is among the changed ones, and an orphan: it is claimed once.
+        changed = set(map(meta.uid_of, candidates))
+        orphans = self.pods.by_index("owner", meta.namespace_of(replicaset))
+        candidates += [pod for pod in orphans if meta.uid_of(pod) not in changed]
         try:
             claimed = claim(self.api, replicaset, self.selector(replicaset), candidates)
         except Exception:

@@ -54,5 +54,8 @@ class PodSet:
 
     def put(self, uid: str, fact: ReplicaPod) -> None:
         """Add the facts of a pod that `take_changed` returned, or of an adopted one."""
+        before = self._facts.get(uid)
+        if before is not None:
+            self.counts = self.counts.without(before)
         self._facts[uid] = fact
         self.counts = self.counts.plus(fact)
