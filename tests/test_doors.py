@@ -118,6 +118,11 @@ def test_experiments(make: Callable[[], object], message: str) -> None:
         (lambda c: c.apply([], namespace=3), "namespace must be a string"),
         (lambda c: c.delete([], dry_run=True), "there is no option 'dry_run'"),
         (lambda c: c.serve(token=3), "token must be a string, or None, not 3"),
+        (
+            lambda c: c.serve(users=[{"name": "a", "token": "t" * 9}]),
+            "users must be a list of User",
+        ),
+        (lambda c: c.serve(users=["ann"]), "users must be a list of User, not of 'ann'"),
         (lambda c: c.serve(allowed_hosts="hub"), "allowed_hosts must be a list of host names"),
         (lambda c: Lab(serve="x"), "serve must be a dictionary, or None, not 'x'"),
         (lambda c: Lab(settle="5"), "seconds must be a number"),

@@ -56,6 +56,10 @@ def check_exposure(host: str, token: str | None, users: Sequence[User]) -> None:
         BadRequest: another host than loopback without a token, or with a short one; a token beside
             users, of which no request can carry both.
     """
+    for user in users:
+        if not isinstance(user, User):
+            hint = "make each with kubesim.rest.users.User, or read a file with read_users"
+            raise BadRequest(f"users must be a list of User, not of {user!r:.80}", hint=hint)
     if token and users:
         raise BadRequest(
             "a token and users exclude each other: a request carries the token of a user",

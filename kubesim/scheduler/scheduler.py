@@ -31,7 +31,7 @@ from kubesim.objects.wellknown import DEFAULT_SCHEDULER, RESYNC_SECONDS
 from kubesim.scheduler.binding import BindingCycle, Placement
 from kubesim.scheduler.cache import ApiLister, NodeCache
 from kubesim.scheduler.eventhandlers import EventHandlers
-from kubesim.scheduler.explain.reporting import AttemptReporter
+from kubesim.scheduler.explain.reporting import SCHEDULER_ERROR, AttemptReporter
 from kubesim.scheduler.fastpath import FastSearch
 from kubesim.scheduler.framework.calls import call
 from kubesim.scheduler.framework.cycle import Cycle
@@ -306,4 +306,4 @@ class Scheduler:
         self._complain(error)
         self.nominator.remove(meta.key_of(pod))
         self._loop.retry_after_backoff(self.queue.refused(meta.key_of(pod), self.clock.now()))
-        self.report.failed(pod, cycle, self.framework, str(error), "SchedulerError", "")
+        self.report.failed(pod, cycle, self.framework, str(error), SCHEDULER_ERROR, "")

@@ -25,15 +25,16 @@ from datetime import UTC, datetime
 from math import isfinite
 from os import PathLike, fspath
 
-from kubesim.arguments import check_arguments, finite_number, instance_of
+from kubesim.arguments import Check, check_arguments, finite_number, instance_of, whole_number
 from kubesim.errors import BadRequest
 from kubesim.traffic.models import Replay
 
 MINUTE = 60.0
-OPTIONS = {
+COLUMN = "the name or the index of a column, or None"
+OPTIONS: dict[str, Check] = {
     "path": instance_of((str, PathLike), "the path of a file"),
     "interval_seconds": finite_number,
-    "column": instance_of((str, int, type(None)), "the name or the index of a column, or None"),
+    "column": lambda value: None if _names_column(value) else COLUMN,
     "scale": finite_number,
 }
 UNIX_UNITS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3), (1e8, 1.0))  # from: seconds; 1e8 s is 1973
@@ -53,6 +54,11 @@ SECONDS_OF = {
 PER = re.compile(r"(?:per|/)[ _]?(second|s|minute|min|hour|h)\b|\b(rpm)\b")
 Row = tuple[int, list[str]]
 """(line number, cells)."""
+
+
+def _names_column(value: object) -> bool:
+    """Return whether a value may choose a column: a name, an index from 0, or None."""
+    return value is None or isinstance(value, str) or whole_number(0)(value) is None
 
 
 def from_csv(
@@ -195,7 +201,7 @@ def _heading(rows: Sequence[Row], column: str | int | None) -> list[str]:
             raise _BadLineError(line, problem)
         return names
     values = names if column is None else names[column : column + 1]
-    has_values = all(_number(name) is not None or _is_date(name) for name in values)
+    has_values = all(_is_float(name) or _is_date(name) for name in values)
     return [] if has_values and _first_interval(names) is None else names
 
 
@@ -243,6 +249,15 @@ def _rows(path: str | PathLike[str]) -> list[Row]:
         ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadRequest(f"{fspath(path)} cannot be read: {error}") from error
+
+
+def _is_float(cell: str) -> bool:
+    """Return whether a cell is written as a number, also as one that no count may have."""
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _number(cell: str) -> float | None:

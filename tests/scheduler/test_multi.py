@@ -110,7 +110,10 @@ def test_a_broken_policy_is_seen(answer: Any) -> None:
     with Cluster(nodes=1, seed=1, hpa=False, schedulers={"b": Broken()}) as cluster:
         nodes = placed(cluster, pod("bad", schedulerName="b"), pod("good"))
         assert (nodes["bad"], nodes["good"]) == ("", "node-1")
-        assert "Broken" in cluster.explain("pod/bad").latest.verdict
+        record = cluster.explain("pod/bad").latest
+        assert "Broken" in record.verdict and record.binding == record.verdict
+        assert [step.rule for step in record.steps] == ["error"]
+        assert record.would_change_if.startswith("the code that failed were mended")
         assert cluster.analytics.since(action="PluginFailed", level="error").rows
 
 

@@ -279,6 +279,9 @@ def test_a_broken_plug_in_is_seen_and_the_scheduler_lives_on(answer: Any) -> Non
         assert "Broken" in cluster.explain("pod/p").latest.verdict
         condition = cluster.api.get("Pod", "p")["status"]["conditions"][0]
         assert condition["reason"] == "SchedulerError"
+        record = cluster.explain("pod/p").latest
+        assert record.binding == record.verdict and "Broken" in record.binding
+        assert "the code that failed were mended" in record.would_change_if
         attempts = cluster.scheduler.statistics()["attempts"]
         cluster.sleep(30)
         assert cluster.scheduler.statistics()["attempts"] > attempts

@@ -86,6 +86,7 @@ class AttemptFigures:
         rival: the node with the next total; "": none.
         gap: how much higher the chosen node's total is.
         ties, post_filter, victims, note: as of `Cycle`.
+        error: why the attempt ended before there was a result; "": it did not.
     """
 
     node: str | None
@@ -111,10 +112,11 @@ class AttemptFigures:
     post_filter: str
     victims: tuple[str, ...]
     note: str
+    error: str
 
 
 def figures_of(
-    pod: PodDict, cycle: Cycle, framework: Framework, node: str | None
+    pod: PodDict, cycle: Cycle, framework: Framework, node: str | None, error: str = ""
 ) -> AttemptFigures:
     """Return the figures of an attempt.
 
@@ -123,6 +125,7 @@ def figures_of(
         cycle: the results of the attempt.
         framework: knows the weights.
         node: the chosen node; None: no node.
+        error: why the attempt ended before there was a result; "": it did not.
     """
     statuses, totals = cycle.statuses, cycle.totals
     refused = [(name, status) for name, status in statuses.items() if not status.ok]
@@ -163,6 +166,7 @@ def figures_of(
         post_filter=cycle.post_filter,
         victims=tuple(cycle.victims),
         note=cycle.note,
+        error=error,
     )
 
 

@@ -41,7 +41,9 @@ class AttemptRecord:
 
 
 def _steps(figures: AttemptFigures) -> list[RuleStep]:
-    steps = [_filter_step(figures)]
+    steps = [_filter_step(figures)] if figures.evaluated or not figures.error else []
+    if figures.error:
+        steps.append(RuleStep("error", {}, figures.error, SOURCE))
     for scores in figures.scores:
         pairs = zip(figures.scored, scores.normalized, strict=True)
         result = ", ".join(f"{node}={score}" for node, score in pairs)
@@ -101,6 +103,8 @@ def table_rows(figures: AttemptFigures) -> list[dict[str, object]]:
 
 def _binding(figures: AttemptFigures) -> str:
     node, plugins = figures.node, figures.refused_by
+    if figures.error:
+        return figures.error
     if node is None:
         return f"no feasible node (refused by {', '.join(plugins)})" if plugins else "no node"
     if figures.total is None:
@@ -109,6 +113,8 @@ def _binding(figures: AttemptFigures) -> str:
 
 
 def _would_change_if(figures: AttemptFigures) -> str:
+    if figures.error:
+        return "the code that failed were mended; the pod is tried again after a back-off"
     if figures.node is None:
         if figures.victims:
             return f"{', '.join(figures.victims)} were deleted"

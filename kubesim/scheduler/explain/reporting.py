@@ -24,6 +24,8 @@ from kubesim.scheduler.framework.status import Status
 if TYPE_CHECKING:
     from kubesim.objects.types import PodDict
 
+SCHEDULER_ERROR = "SchedulerError"  # PodReasonSchedulerError: a plug-in failed
+
 
 class AttemptReporter:
     """Reports the results of attempts.
@@ -114,14 +116,21 @@ class AttemptReporter:
         note = event_note(message)
         recorder = self._handle.recorder
         recorder.event(pod, "Warning", "FailedScheduling", note, action="Scheduling")
-        self._record(pod, cycle, framework, None, message)
+        error = message if reason == SCHEDULER_ERROR else ""
+        self._record(pod, cycle, framework, None, message, error)
         self._write(pod, reason, message, nominated)
 
     def _record(
-        self, pod: PodDict, cycle: Cycle, framework: Framework, node: str | None, message: str
+        self,
+        pod: PodDict,
+        cycle: Cycle,
+        framework: Framework,
+        node: str | None,
+        message: str,
+        error: str = "",
     ) -> None:
         handle, about = self._handle, meta.reference("pod", meta.key_of(pod))
-        figures = figures_of(pod, cycle, framework, node)
+        figures = figures_of(pod, cycle, framework, node, error)
         last = handle.decisions.latest(about)
         render = last.renderer if last is not None else None
         if not isinstance(render, AttemptRecord) or render.figures != figures:
